@@ -1,0 +1,38 @@
+# Two commands: `make demo` and `make test`. The rest is for those who work on Livebell.
+#
+#   PORT=8001 make demo                                another port
+#   REDIS_URL=redis://… DATABASE_URL=postgres://… make demo
+#   make test ARGS="--db sqlite -- -k badge"           part of the tests (see scripts/test.py)
+#   PYTHON=python3.13 make test                        another Python
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+ARGS ?=
+
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help demo test lint format clean
+
+help:
+	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
+
+demo:
+	@$(PYTHON) scripts/venv.py demo
+	@exec $(VENV)/bin/python demo/run.py $(PORT)
+
+test:
+	@$(PYTHON) scripts/venv.py dev
+	@exec $(VENV)/bin/python scripts/test.py $(ARGS)
+
+lint:
+	@$(PYTHON) scripts/venv.py dev
+	@exec $(VENV)/bin/python scripts/test.py --only lint
+
+format:
+	@$(PYTHON) scripts/venv.py dev
+	$(VENV)/bin/python -m ruff format .
+	$(VENV)/bin/python -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis demo/db.sqlite3* demo/.secret_key

@@ -1,0 +1,265 @@
+"""The verbs. Each works the same in a WSGI view, an ``atomic()`` block, a task, a command and a shell; its ``a`` twin is
+for async code and does the same in the thread that Django keeps for the ORM.
+
+Publishing is safe by default: rolled back, it was never sent; committed, it arrives, also if this process dies the next
+instant; and a broken broker neither fails nor delays the caller by more than 250 ms.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from . import store
+from .audience import EVERYONE, addressed, own, streams_of, topic
+from .bus import get_bus
+from .conf import conf
+from .content import NotifyError, check_content
+from .models import Notification
+
+__all__ = [
+    "EVERYONE",
+    "NotifyError",
+    "Published",
+    "amark",
+    "amark_read",
+    "anotify",
+    "apush",
+    "aretract",
+    "asubscribe",
+    "aunread",
+    "aunsubscribe",
+    "mark",
+    "mark_read",
+    "notify",
+    "push",
+    "retract",
+    "standing",
+    "subscribe",
+    "topics_of",
+    "unread",
+    "unsubscribe",
+]
+
+logger = logging.getLogger("livebell")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What :func:`notify` has stored."""
+
+    id: int | None
+    """Number of the notification; None if the audience is empty, so that nothing was stored."""
+    streams: int
+    """How many streams it goes to: one for a user, a group, a topic or ``EVERYONE``."""
+    duplicate: bool = False
+    """A notification with this ``key`` stood there already; nothing new was stored, and ``id`` is that one's."""
+
+
+def notify(
+    audience: Any,
+    title: str,
+    *,
+    body: str = "",
+    url: str = "",
+    level: str = "info",
+    kind: str = "",
+    data: Any = None,
+    actor: Any = None,
+    key: str | None = None,
+    expires: datetime | None = None,
+) -> Published:
+    """Send a notification, in the caller's transaction if there is one.
+
+    *audience*: a user, several users or a queryset of users, a ``Group``, ``EVERYONE``, or the name of a topic.
+    *title*: 1 to 200 characters; *body*: up to 10,000. *url*: http(s), or a path on this site, up to 2,000.
+    *level*: info, success, warning or error. *kind*: the application's own word, up to 100 characters.
+    *data*: anything that is JSON, up to 16 KiB. *actor*: who did it, shown as text. *key*: the same key reaches a stream
+    once, however often it is sent. *expires*: when it leaves the list and the number by itself.
+
+    Raises :class:`NotifyError`, which names the field, and stores nothing.
+    """
+    content = check_content(
+        title=title, body=body, url=url, level=level, kind=kind, data=data, actor=actor, key=key, expires=expires
+    )
+    return publish(content, streams_of(audience))
+
+
+def publish(content: dict[str, Any], streams: Iterable[str]) -> Published:
+    """Put checked content into the outbox, and number it after the commit."""
+    key = content["key"]
+    if key is not None and isinstance(streams, Sequence) and streams:
+        before = store.standing_already(key, streams)
+        if before is not None:
+            return Published(id=before, streams=0, duplicate=True)
+    stored = store.put(content, streams)
+    _after_commit(partial(_number, stored.rows))
+    return Published(id=stored.rows[0] if stored.rows else None, streams=stored.streams)
+
+
+def publish_message(message: dict[str, Any]) -> Published:
+    """Send what a script that knows only the channel layer asks for: ``to`` and the fields of :func:`notify`.
+
+    Raises :class:`NotifyError` for what is malformed.
+    """
+    fields = dict(message)
+    stream = addressed(fields.pop("to", None))
+    if isinstance(expires := fields.get("expires"), str):
+        fields["expires"] = _parse(expires)
+    try:
+        content = check_content(**{"title": "", **fields})
+    except TypeError as error:
+        raise NotifyError("message", f"has a field that notify() doesn't know: {error}") from error
+    return publish(content, [stream])
+
+
+def retract(notification: Published | Notification | int) -> None:
+    """Take a notification back, in the caller's transaction: it leaves every list and every number."""
+    if (pk := _pk(notification)) is None:
+        return
+    _after_commit(partial(_number, [store.put_retraction(pk)]))
+
+
+def push(topic_name: str, event: str, data: Any = None, *, key: str = "") -> None:
+    """Tell the open pages that stand on a topic, after the commit, that something changed. Nothing is stored.
+
+    At most once, to who is connected now; of several with the same *key* only the latest is certain to come.
+    *event*: a name for the page, such as ``changed``. *data*: JSON, up to 16 KiB.
+    """
+    message = {"topic": topic(topic_name), "event": _event(event), "data": check_content(title="-", data=data)["data"]}
+    _after_commit(partial(get_bus().publish, {"push": {**message, "key": key}}))
+
+
+def mark_read(user: Any, notifications: Any = None) -> None:
+    """Mark as read: one notification, several (what :func:`notify` returned, or ids), or with None all there are now."""
+    snapshot = standing(user).snapshot
+    if notifications is None:
+        mark(user, store.Marking(through=snapshot.at))
+        return
+    several = [notifications] if isinstance(notifications, (int, Published, Notification)) else notifications
+    ids = [pk for one in several if (pk := _pk(one)) is not None]
+    mark(user, store.Marking(read=store.entries_of(ids, snapshot.at)))
+
+
+def mark(user: Any, marking: store.Marking) -> None:
+    """Change a user's marks, on the streams the user stands on."""
+    key = key_of(user)
+    rev = store.mark(key, marking, standing=standing(user).snapshot.at)
+    _tell_readers({key: rev})
+
+
+def unread(user: Any) -> int:
+    """The number on this user's bell."""
+    return standing(user).snapshot.unread
+
+
+def subscribe(user: Any, *topics: str) -> None:
+    """Let a user stand on topics, from now on; the project decides who may."""
+    store.subscribe(key_of(user), [topic(name) for name in topics])
+    _tell_readers(store.touch([key_of(user)]))
+
+
+def unsubscribe(user: Any, *topics: str) -> None:
+    """Take a user off topics."""
+    store.unsubscribe(key_of(user), topics)
+    _tell_readers(store.touch([key_of(user)]))
+
+
+def standing(user: Any) -> store.Standing:
+    """The user's snapshot, and the floors of the streams the user stands on. Raises ``ValueError`` for nobody."""
+    key = key_of(user)
+    found = store.standings({key: topics_of(user)}).get(key)
+    if found is None:
+        raise NotifyError("user", f"there is no user {key}")
+    return found
+
+
+def topics_of(user: Any) -> list[str]:
+    """The topics that the project's own rule, ``LIVEBELL["STREAMS"]``, gives this user."""
+    rule = conf().topics
+    try:
+        return [topic(name) for name in rule(user)] if rule else []
+    except NotifyError as error:
+        raise ImproperlyConfigured(f'LIVEBELL["STREAMS"] returned a wrong name. {error}') from error
+
+
+def key_of(user: Any) -> str:
+    """A user's key: the text of the primary key. Raises :class:`NotifyError` for nobody."""
+    if getattr(user, "pk", None) is None:
+        raise NotifyError("user", "nobody is logged in, or the user isn't saved yet")
+    return own(user).removeprefix("user:")
+
+
+def changed(keys: Iterable[str]) -> None:
+    """Say that what these readers may see has changed: every open page of theirs is asked again, and told."""
+    _tell_readers(store.touch(keys))
+
+
+anotify = sync_to_async(notify)
+aretract = sync_to_async(retract)
+apush = sync_to_async(push)
+amark = sync_to_async(mark)
+amark_read = sync_to_async(mark_read)
+aunread = sync_to_async(unread)
+asubscribe = sync_to_async(subscribe)
+aunsubscribe = sync_to_async(unsubscribe)
+
+
+def number(rows: Sequence[int]) -> None:
+    """Number these outbox rows, and say so on the bus. Also what the sweeper calls for what a crash left behind."""
+    moved = store.number(rows)
+    if moved:
+        get_bus().publish({"hints": moved})
+
+
+def _number(rows: Sequence[int]) -> None:
+    for row in rows:
+        number([row])
+
+
+def _after_commit(function: Any) -> None:
+    """Run after the commit, at once in autocommit. An error is logged: what is committed is not undone by it."""
+
+    def hook() -> None:  # Django logs a hook that fails by its __qualname__, which a partial doesn't have
+        function()
+
+    connection = store.database()
+    if connection.get_autocommit() or connection.in_atomic_block:
+        transaction.on_commit(hook, using=connection.alias, robust=True)
+    # Else the caller drives transactions by hand and Django runs no hooks: the sweeper finds the row.
+
+
+def _tell_readers(revs: dict[str, int]) -> None:
+    _after_commit(partial(get_bus().publish, {"hints": {f"reader:{key}": rev for key, rev in revs.items()}}))
+
+
+def _pk(notification: Any) -> int | None:
+    if isinstance(notification, int) and not isinstance(notification, bool):
+        return notification
+    if isinstance(notification, Published):
+        return notification.id
+    if isinstance(notification, Notification):
+        return notification.pk
+    raise NotifyError("notification", f"must be what notify() returned, or its id, not {type(notification).__name__}")
+
+
+def _event(event: Any) -> str:
+    name: str = check_content(title="-", kind=event)["kind"]
+    if not name.replace("-", "").replace("_", "").replace(":", "").isalnum():
+        raise NotifyError("event", f"{event!r} must be letters, digits, - _ and :")
+    return name
+
+
+def _parse(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NotifyError("expires", f"{text[:40]!r} is no ISO 8601 time") from error

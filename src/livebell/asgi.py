@@ -1,0 +1,69 @@
+"""For projects without Channels routing: one line in ``asgi.py``.
+
+application = livebell_asgi(get_asgi_application())
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .conf import conf
+from .live import Live
+from .transports.websocket import Receive, Scope, Send, livebell_socket
+
+logger = logging.getLogger("livebell.asgi")
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def livebell_asgi(application: Application) -> Application:
+    """Serve Livebell's socket and ``lifespan`` in front of *application*, which gets everything else.
+
+    The live side starts with the server, not with the first visitor, so that what scripts publish over the channel layer
+    is stored from then on.
+    """
+
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "websocket" and _is_ours(scope):
+            await livebell_socket(scope, receive, send)
+        elif scope["type"] == "websocket" and not _takes_websockets(application):
+            await _refuse(receive, send)
+        else:
+            await application(scope, receive, send)
+
+    return asgi
+
+
+def _is_ours(scope: Scope) -> bool:
+    path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+    return bool(path.strip("/") == conf().SOCKET_PATH.strip("/"))
+
+
+def _takes_websockets(application: Application) -> bool:
+    """Django's own handler raises for anything but HTTP."""
+    return not hasattr(application, "get_response_async") and not hasattr(application, "get_response")
+
+
+async def _refuse(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": 4404})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    live: Live | None = None
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                live = await Live.of_this_loop()
+            except Exception:
+                logger.exception("asgi: Livebell could not start, and tries again with the first connection")
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            if live is not None:
+                await live.stop()
+            return await send({"type": "lifespan.shutdown.complete"})

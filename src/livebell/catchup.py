@@ -1,0 +1,75 @@
+"""The frames that lead from a position to the present, straight from the store: for clients without a connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from . import api, store
+from .protocol import Counted, Cursor, Entries, Frame, Hello, Reset, Snapshot
+
+PING_EVERY = 25
+SPREAD = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where a client says it stands."""
+
+    epoch: str
+    cursor: Cursor
+
+    @classmethod
+    def parse(cls, epoch: str, cursor: str) -> Asked:
+        """Read the query parameters. Raises ``ValueError`` that names the parameter."""
+        try:
+            positions = msgspec.json.decode(cursor, type=Cursor) if cursor else {}
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(f"cursor: must be an object of streams and positions; {error}") from error
+        if any(seq < 0 for seq in positions.values()):
+            raise ValueError("cursor: a position is never below 0")
+        return cls(epoch, positions)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer."""
+
+    frames: list[Frame]
+    etag: str
+    """Changes whenever the answer would."""
+
+
+def since(user: Any, asked: Asked) -> Found:
+    """A reset if the position can't be continued; else the snapshot and every entry above the position."""
+    epoch, standing = store.epoch(), api.standing(user)
+    snapshot = standing.snapshot
+    hello = Hello(v=1, epoch=epoch, now=store.now(), ping=PING_EVERY, spread=SPREAD)
+    if asked.epoch != epoch or not continues(asked.cursor, standing):
+        return _found(hello, Reset(epoch=epoch, snapshot=snapshot))
+    return _found(hello, Counted(epoch=epoch, snapshot=snapshot), *_entries(epoch, asked.cursor, snapshot))
+
+
+def continues(cursor: Cursor, standing: store.Standing) -> bool:
+    """Whether the log can be continued from this position: not pruned behind it, and not older than it."""
+    at, floor = standing.snapshot.at, standing.floor
+    return bool(cursor) and all(floor[name] <= cursor[name] <= at[name] for name in cursor.keys() & at.keys())
+
+
+def _entries(epoch: str, cursor: Cursor, snapshot: Snapshot) -> list[Entries]:
+    positions = [(name, cursor[name]) for name, head in snapshot.at.items() if cursor.get(name, head) < head]
+    pages = store.pull(positions) if positions else {}
+    return [
+        Entries(epoch=epoch, stream=name, prev=prev, entries=page.entries)
+        for (name, prev), page in pages.items()
+        if page.entries
+    ]
+
+
+def _found(hello: Hello, *frames: Frame) -> Found:
+    """The answer, named by all of it but the clock: a page that isn't the last must not look like the next one."""
+    digest = sha256(msgspec.json.encode(frames, order="sorted")).hexdigest()
+    return Found([hello, *frames], f'"{digest[:32]}"')

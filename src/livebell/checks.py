@@ -1,0 +1,102 @@
+"""System checks. Each has an id and a hint that is the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections, router
+from django.utils.module_loading import import_string
+
+from .conf import BUSES, NAMES, conf, given
+from .models import Notification
+
+NEEDS = {"redis": ("redis", "django-livebell[redis]")}
+
+
+@register
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``LIVEBELL`` has only names that exist, and a bus that can be made."""
+    unknown: list[CheckMessage] = [
+        Error(
+            f"LIVEBELL has no setting {name!r}.",
+            hint=f"Remove it, or correct it to one of: {', '.join(sorted(NAMES))}.",
+            id="livebell.E001",
+        )
+        for name in given()
+        if name not in NAMES
+    ]
+    return unknown or [*_bus(), *_layer(), *_streams()]
+
+
+def _bus() -> list[CheckMessage]:
+    name = conf().BUS
+    if name not in BUSES and "." not in str(name):
+        hint = f"Use one of {', '.join(sorted(BUSES))}, or the dotted path of a class."
+        return [Error(f"LIVEBELL['BUS'] is {name!r}, which is no bus.", hint=hint, id="livebell.E002")]
+    module, package = NEEDS.get(name, ("", ""))
+    if module and find_spec(module) is None:
+        hint = f"pip install '{package}'"
+        return [Error(f"LIVEBELL['BUS'] is {name!r}, but {module} isn't installed.", hint=hint, id="livebell.E003")]
+    return []
+
+
+def _layer() -> list[CheckMessage]:
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    if conf().BUS != "channel-layer" or conf().CHANNEL_LAYER in layers:
+        return []
+    return [
+        Error(
+            f"LIVEBELL['BUS'] is 'channel-layer', but CHANNEL_LAYERS has no {conf().CHANNEL_LAYER!r}.",
+            hint="Configure the layer, or name another one in LIVEBELL['CHANNEL_LAYER'].",
+            id="livebell.E004",
+        )
+    ]
+
+
+def _streams() -> list[CheckMessage]:
+    rule = conf().STREAMS
+    if not isinstance(rule, str):
+        return []
+    try:
+        import_string(rule)
+    except ImportError as error:
+        hint = "Give the dotted path of a function that takes a user and returns topics."
+        return [Error(f"LIVEBELL['STREAMS'] can't be imported: {error}", hint=hint, id="livebell.E005")]
+    return []
+
+
+@register
+def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """The tables are in a database that Livebell speaks."""
+    alias = router.db_for_write(Notification)
+    if connections[alias].vendor in ("sqlite", "postgresql"):
+        return []
+    return [
+        Error(
+            f"Livebell's tables are in {alias!r}, which is {connections[alias].vendor}.",
+            hint="Livebell speaks SQLite and PostgreSQL; send its tables to one of them with a database router.",
+            id="livebell.E006",
+        )
+    ]
+
+
+@register(Tags.database, deploy=True)
+def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """SQLite is set up for several writers."""
+    connection = connections[router.db_for_write(Notification)]
+    if connection.vendor != "sqlite" or getattr(connection, "transaction_mode", None) == "IMMEDIATE":
+        return []
+    return [
+        checks.Warning(
+            "SQLite begins transactions DEFERRED, so that a view that reads before it writes can fail with "
+            "'database is locked'.",
+            hint="DATABASES OPTIONS: {'transaction_mode': 'IMMEDIATE', 'init_command': 'PRAGMA journal_mode=WAL;'}",
+            id="livebell.W001",
+        )
+    ]

@@ -1,0 +1,268 @@
+"""The live side of one process: store, bus and hub wired together, and the loops that need a clock.
+
+Started by the first connection, or by the server's ``lifespan``. Never imported by code that only publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
+from random import uniform
+from typing import Any, ParamSpec, TypeVar
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connections
+
+from . import api, store
+from .bus import Hints, get_bus
+from .bus.channel_layer import ChannelLayerBus, layer_or_none, listen_to_layer
+from .conf import conf
+from .content import NotifyError
+from .hub import PING_EVERY, Hub
+
+logger = logging.getLogger("livebell.live")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHECK_EVERY = 15.0
+"""Seconds between two position checks that leave nothing out."""
+SWEEP_EVERY = 1.0
+"""Seconds between two looks into the outbox for what a crash left behind."""
+RECOUNT_EVERY = 60
+"""Seconds after which what a reader may read is asked again, if the bus said nothing."""
+MAX_INTAKE = 1000
+"""Publishes over the channel layer that may wait for the database."""
+
+
+class Live:
+    """One per event loop: ``await Live.of_this_loop()``."""
+
+    _instances: WeakKeyDictionary[asyncio.AbstractEventLoop, Live] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self.bus = get_bus()
+        self.hub: Hub
+        self._loop = asyncio.get_running_loop()
+        self._workers = ThreadPoolExecutor(4, "livebell")
+        # SQLite's change test counts what other connections commit: one thread, one connection, and it never writes.
+        self._watcher = ThreadPoolExecutor(1, "livebell-watch")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._gap = asyncio.Event()
+        self._intake: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_INTAKE)
+        self._process = uuid4().hex
+        self._ready = asyncio.Lock()
+
+    @classmethod
+    async def of_this_loop(cls) -> Live:
+        """The live side of the running loop, started if it isn't yet. Raises what the database raises."""
+        loop = asyncio.get_running_loop()
+        live = cls._instances[loop] = cls._instances.get(loop) or cls()
+        await live.start()
+        return live
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        async with self._ready:
+            if self._tasks:
+                return
+            source = StoreSource(self)
+            epoch = await self.db(store.epoch)
+            self.hub = Hub(source, epoch=epoch, now=store.now, max_connections=conf().MAX_CONNECTIONS)
+            self.bus.attach(self)
+            loops = [self.hub.run(), self.bus.listen(self), self._check(), self._sweep(), self._tick(), self._take_in()]
+            if conf().LAYER_PUBLISH and not isinstance(self.bus, ChannelLayerBus) and layer_or_none() is not None:
+                loops.append(listen_to_layer(self))
+            self._tasks = [self._loop.create_task(self._guard(loop)) for loop in loops]
+
+    async def stop(self) -> None:
+        """End everything this has started."""
+        self._instances.pop(self._loop, None)
+        self.bus.detach(self)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for pool in (self._workers, self._watcher):
+            await self._loop.run_in_executor(pool, connections.close_all)
+            pool.shutdown(wait=False)
+
+    async def db(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of the store in a thread of this process's own, away from the threads of slow views."""
+        return await self._loop.run_in_executor(self._workers, partial(_with_connection, function, *args, **kwargs))
+
+    # What the bus calls, from any thread.
+
+    def hint(self, hints: Hints) -> None:
+        """See ``bus.base.Listener``."""
+        self._soon(self.hub.hint, hints)
+
+    def push(self, push: dict[str, Any]) -> None:
+        """See ``bus.base.Listener``."""
+        topic, event, key = push.get("topic"), push.get("event"), push.get("key", "")
+        if isinstance(topic, str) and isinstance(event, str) and isinstance(key, str):
+            self._soon(self.hub.push, topic, event, push.get("data"), key)
+
+    def publish(self, message: dict[str, Any]) -> None:
+        """See ``bus.base.Listener``."""
+        self._soon(self._put_intake, message)
+
+    def gap(self) -> None:
+        """See ``bus.base.Listener``."""
+        self._soon(self._gap.set)
+
+    def _soon(self, function: Callable[..., object], *args: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *args)
+
+    # The loops.
+
+    async def _guard(self, loop: Coroutine[Any, Any, None]) -> None:
+        try:
+            await loop
+        except Exception:
+            logger.critical("live: a loop has ended, this process is no longer live", exc_info=True)
+            raise
+
+    async def _check(self) -> None:
+        """The position check: what was missed, for whatever reason, is found here (invariant 4)."""
+        mark, last, took = None, 0.0, 0.0
+        while True:
+            await self._gap_or(max(self.bus.check_every * uniform(0.8, 1.2), 19 * took))
+            began = self._loop.time()
+            try:
+                before, mark = mark, await self._watch(store.change_mark)
+                if mark == before and not self._gap.is_set() and began - last < CHECK_EVERY:
+                    continue
+                self._gap.clear()
+                await self._compare()
+            except DatabaseError as error:
+                mark = None
+                logger.warning("live: position check failed, will be repeated: %r", error)
+            last = self._loop.time()
+            took = last - began
+
+    async def _gap_or(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._gap.wait()
+        except TimeoutError:
+            pass
+
+    async def _compare(self) -> None:
+        heads = self.hub.heads
+        moved = await self._watch(store.moved, heads, self.hub.revs)
+        if any(position < heads[name] for name, position in moved.streams.items()):
+            logger.error("live: the database is older than what was sent: beginning a new epoch")
+            self.hub.restart(await self.db(store.new_epoch))
+        elif moved.epoch != self.hub.epoch:
+            self.hub.restart(moved.epoch)
+        for name in moved.streams:
+            self.hub.pull(name)
+        self.hub.recount(key for key in moved.readers if key in self.hub.readers)
+
+    async def _watch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._loop.run_in_executor(self._watcher, partial(_with_connection, function, *args, **kwargs))
+
+    async def _sweep(self) -> None:
+        """Number what a crash left in the outbox, and take back what has expired."""
+        highest = 0
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            try:
+                highest = await self.db(sweep, highest)
+            except DatabaseError as error:
+                logger.warning("live: sweep failed, will be repeated: %r", error)
+
+    async def _tick(self) -> None:
+        """What needs a clock: pings, slow readers, and the rights that nobody announced the loss of."""
+        for second in count(1):
+            await asyncio.sleep(1)
+            self.hub.expel_slow()
+            if second % PING_EVERY == 0:
+                await self.hub.ping()
+            self.hub.review(second % RECOUNT_EVERY, RECOUNT_EVERY)
+
+    async def _take_in(self) -> None:
+        """Store what scripts publish over the channel layer. Waits for the database rather than losing one."""
+        while True:
+            message = await self._intake.get()
+            while not await self._take_in_one(message):  # noqa: ASYNC110 (nothing tells when a database is back)
+                await asyncio.sleep(SWEEP_EVERY)
+
+    async def _take_in_one(self, message: dict[str, Any]) -> bool:
+        try:
+            await self.db(take_in, message, self._process)
+        except NotifyError as error:
+            logger.warning("live: a publish over the channel layer was dropped: %r", str(error))
+        except DatabaseError as error:
+            logger.warning("live: a publish over the channel layer waits for the database: %r", error)
+            return False
+        except Exception:
+            logger.exception("live: a publish over the channel layer was dropped")
+        return True
+
+    def _put_intake(self, message: dict[str, Any]) -> None:
+        try:
+            self._intake.put_nowait(message)
+        except asyncio.QueueFull:
+            logger.error("live: a publish over the channel layer was dropped: %d wait already", MAX_INTAKE)
+
+
+class StoreSource:
+    """The hub's source: the store."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+
+    async def pull(self, positions: Collection[store.Position]) -> Mapping[store.Position, store.Page]:
+        """See ``hub.Source``."""
+        return await self.live.db(store.pull, positions)
+
+    async def standings(self, readers: Collection[str]) -> Mapping[str, store.Standing]:
+        """See ``hub.Source``."""
+        return await self.live.db(standings, readers)
+
+
+def standings(readers: Collection[str]) -> dict[str, store.Standing]:
+    """Standings of these readers, by the project's rule as it is now."""
+    if conf().topics is None:
+        return store.standings(dict.fromkeys(readers, ()))
+    users = get_user_model()._base_manager.in_bulk(list(readers))
+    return store.standings({str(user.pk): api.topics_of(user) for user in users.values()})
+
+
+def sweep(highest: int) -> int:
+    """Number every outbox row up to *highest*, that is, seen in the last round; returns the highest seen in this one."""
+    before: list[int] = []
+    while (left := store.pending(highest)) and left != before:
+        api.number(left)
+        before = left
+    if expired := store.put_expired():
+        api.number(expired)
+    return store.newest_pending()
+
+
+def take_in(message: dict[str, Any], process: str) -> None:
+    """Store one publish over the channel layer, unless another process has. Raises :class:`NotifyError`."""
+    if message.get("key") or store.claim(message, process):
+        api.publish_message(message)
+
+
+def _with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run it; after an error of the connection, begin the next call with a new one."""
+    connection = store.database()
+    if connection.connection is None:
+        store.open_for_batches()
+    try:
+        return function(*args, **kwargs)
+    except DatabaseError:
+        if not connection.in_atomic_block:
+            connection.close()
+        raise

@@ -1,0 +1,69 @@
+"""``{% load livebell %}{% livebell %}``: the bell, with the right number before any JavaScript runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from django import template
+from django.middleware.csrf import get_token
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.crypto import salted_hmac
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+from .. import api, store
+from ..conf import conf
+from ..words import words
+
+register = template.Library()
+
+CAP = 99
+"""The badge shows ``99+`` above it; the label always says the true number."""
+
+
+@register.simple_tag(takes_context=True)
+def livebell(context: template.Context, **options: Any) -> SafeString | str:
+    """The bell of the logged-in user; nothing for anybody else.
+
+    Options become attributes of ``<live-bell>``: ``toasts``, ``sound``, ``title``, ``favicon``, ``app_badge`` (each
+    ``True``), ``count="unseen"``.
+    """
+    request = context.get("request")
+    user = getattr(request, "user", None)
+    if request is None or not getattr(user, "is_authenticated", False):
+        return ""
+    snapshot = api.standing(user).snapshot
+    count = snapshot.unseen if options.get("count") == "unseen" else snapshot.unread
+    socket_path = request.build_absolute_uri("/").removesuffix("/") and f"/{conf().SOCKET_PATH}"
+    return render_to_string(
+        "livebell/bell.html",
+        {
+            "list_url": reverse("livebell:list"),
+            "items_url": reverse("livebell:items"),
+            "mark_url": reverse("livebell:mark"),
+            "frames_url": reverse("livebell:frames"),
+            "stream_url": socket_path,
+            "socket_path": socket_path,
+            "user_key": salted_hmac("livebell.tabs", api.key_of(user)).hexdigest()[:16],
+            "initial": msgspec.json.encode({"epoch": store.epoch(), "snapshot": snapshot}).decode(),
+            "count": count,
+            "count_text": f"{CAP}+" if count > CAP else str(count),
+            "label": label(count),
+            "words": msgspec.json.encode(words()).decode(),
+            "script_url": static("livebell/bell.js"),
+            "style_url": static("livebell/bell.css"),
+            "nonce": getattr(request, "csp_nonce", None) or context.get("csp_nonce"),
+            "csrf_token": get_token(request),
+            "options": {name.replace("_", "-"): value for name, value in options.items() if value},
+        },
+    )
+
+
+def label(count: int) -> str:
+    """What a screen reader says of the bell."""
+    if not count:
+        return gettext("Notifications, none unread")
+    return ngettext("Notifications, %(count)d unread", "Notifications, %(count)d unread", count) % {"count": count}

@@ -1,0 +1,97 @@
+"""The gate: which page may open a connection, and for which user. The same for every transport (invariant 7)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
+from django.utils.http import is_same_domain
+
+from ..conf import conf
+
+logger = logging.getLogger("livebell.gate")
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def same_site(scope: Mapping[str, Any]) -> bool:
+    """Whether the page that opens this connection is one of ours: scheme, host and port.
+
+    Browsers always send ``Origin`` with a WebSocket; without one, or with ``null``, the answer is no, because the cookie
+    would speak for somebody who isn't there.
+    """
+    origins = headers(scope, b"origin")
+    if len(origins) == 1 and _host_is_ours(scope) and any(_matches(origins[0], ours) for ours in _allowed(scope)):
+        return True
+    logger.warning(
+        "gate: refused the origin %.200r; if it is yours, add it to CSRF_TRUSTED_ORIGINS or LIVEBELL['ORIGINS']",
+        origins,
+    )
+    return False
+
+
+def headers(scope: Mapping[str, Any], name: bytes) -> list[str]:
+    """Every value of a header."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
+
+
+def _host_is_ours(scope: Mapping[str, Any]) -> bool:
+    hosts = headers(scope, b"host")
+    allowed = settings.ALLOWED_HOSTS or ([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])
+    return len(hosts) == 1 and validate_host(split_domain_port(hosts[0])[0], allowed)
+
+
+def _allowed(scope: Mapping[str, Any]) -> list[str]:
+    own = f"{'https' if _is_secure(scope) else 'http'}://{''.join(headers(scope, b'host')[:1])}"
+    return [own, *settings.CSRF_TRUSTED_ORIGINS, *conf().ORIGINS]
+
+
+def _is_secure(scope: Mapping[str, Any]) -> bool:
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, value = settings.SECURE_PROXY_SSL_HEADER
+        header = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
+        said = headers(scope, header)
+        if said:
+            return said[0].split(",")[0].strip() == value
+    return scope.get("scheme") in ("https", "wss")
+
+
+def _matches(origin: str, allowed: str) -> bool:
+    """Compare scheme, host and port; ``https://*.example.com`` stands for every host below, as in CSRF_TRUSTED_ORIGINS."""
+    try:
+        left, right = urlsplit(origin), urlsplit(allowed)
+        ports = [part.port or _PORTS.get(part.scheme) for part in (left, right)]
+    except ValueError:
+        return False
+    if left.scheme not in _PORTS or left.scheme != right.scheme or ports[0] != ports[1] or left.path or left.query:
+        return False
+    host, pattern = left.hostname or "", right.hostname or ""
+    return bool(host) and (host == pattern or (pattern.startswith("*.") and is_same_domain(host, pattern[1:])))
+
+
+def session_user(scope: Mapping[str, Any]) -> Any:
+    """The user of the session that the cookie names, or an anonymous one. Reads the database."""
+    request = HttpRequest()
+    engine = import_module(settings.SESSION_ENGINE)
+    request.session = engine.SessionStore(session_key(scope))
+    return get_user(request)
+
+
+def session_key(scope: Mapping[str, Any]) -> str | None:
+    """The key of the session, from the cookie."""
+    for header in headers(scope, b"cookie"):
+        try:
+            morsel = SimpleCookie(header).get(settings.SESSION_COOKIE_NAME)
+        except CookieError:  # no cookie of ours
+            continue
+        if morsel is not None:
+            return morsel.value
+    return None

@@ -1,0 +1,94 @@
+"""Fixtures for the real servers, and a loud line at the end for each that can't be had.
+
+Without ``CI=true`` a test that needs such a server is skipped; with it, it fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from tests.services import External, PostgreSQL, Redis, Unavailable, chromium_path
+
+CI = os.environ.get("CI") == "true"
+missing: dict[str, str] = {}
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis | External]:
+    """The Redis of REDIS_URL, or one of our own. To stop one, take ``own_redis``."""
+    yield from served("Redis", lambda: external("REDIS_URL") or Redis())
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL | External]:
+    """The PostgreSQL of DATABASE_URL (``make test`` sets it), or one of our own. To stop one, take ``own_postgresql``."""
+    yield from served("PostgreSQL", lambda: external("DATABASE_URL") or PostgreSQL())
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """A Redis for this test alone, to stop, kill and start again. Starts in about 0.1 s."""
+    yield from served("Redis", Redis)
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL for this test alone, to stop, kill and start again. Starts in about 3 s."""
+    yield from served("PostgreSQL", PostgreSQL)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium, for Playwright's ``launch(executable_path=chromium, args=CHROMIUM_ARGS)``."""
+    try:
+        return chromium_path()
+    except Unavailable as reason:
+        give_up("Chromium", reason)
+
+
+def served(name: str, make: Callable[[], Any]) -> Iterator[Any]:
+    try:
+        server = make()
+        context: AbstractContextManager[Any] = nullcontext(server) if isinstance(server, External) else server
+        server = context.__enter__()
+    except Unavailable as reason:
+        give_up(name, reason)
+    try:
+        yield server
+    finally:
+        context.__exit__(None, None, None)
+
+
+def external(variable: str) -> External | None:
+    url = os.environ.get(variable)
+    return External(variable, url) if url else None
+
+
+def give_up(name: str, reason: Unavailable) -> Any:
+    missing[name] = str(reason)
+    if CI:
+        pytest.fail(f"{name}: {reason}", pytrace=False)
+    pytest.skip(f"{name}: {reason}")
+
+
+def pytest_unconfigure() -> None:
+    """Django removes the file of a SQLite test database, but not what WAL keeps beside it."""
+    if settings.configured and settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        connections.close_all()
+        for suffix in ("", "-wal", "-shm"):
+            Path(settings.DATABASES["default"]["TEST"]["NAME"] + suffix).unlink(missing_ok=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if missing:
+        terminalreporter.section("NOT TESTED", sep="!", red=True, bold=True)
+    for name, reason in missing.items():
+        terminalreporter.line(f"Everything that needs {name}: {reason}", red=True, bold=True)

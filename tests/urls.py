@@ -1,0 +1,32 @@
+"""A site as small as can be: one page with a bell, under a strict Content Security Policy."""
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model, login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import include, path
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    response = render(request, "page.html")
+    response["Content-Security-Policy"] = POLICY
+    return response
+
+
+def log_in(request: HttpRequest, username: str) -> HttpResponse:
+    """Only a test site may do this."""
+    login(request, get_user_model().objects.get(username=username))
+    return redirect("page")
+
+
+urlpatterns = [
+    path("", page, name="page"),
+    path("log-in/<str:username>/", log_in, name="log-in"),
+    path("admin/", admin.site.urls),
+    path("livebell/", include("livebell.urls")),
+]
