@@ -2,7 +2,7 @@
 #
 #   PORT=8001 make demo                                another port
 #   REDIS_URL=redis://… DATABASE_URL=postgres://… make demo
-#   make test ARGS="--db sqlite -- -k badge"           part of the tests (see scripts/test.py)
+#   make test ARGS="--only sqlite -- -k badge"         part of the tests (see scripts/test.py)
 #   PYTHON=python3.13 make test                        another Python
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED = 1
 .PHONY: help demo test lint format clean
 
 help:
-	@sed -n '/^#/s/^# \{0,1\}//p;/^$$/q' Makefile
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
 
 demo:
 	@$(PYTHON) scripts/venv.py demo
@@ -35,4 +35,4 @@ format:
 	$(VENV)/bin/python -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis demo/db.sqlite3* demo/.secret_key
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis demo/db.sqlite3* demo/.secret_key*

@@ -26,9 +26,8 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-os.environ["LIVEBELL_TEST_INSTALL"] = "1"
-
 from tests.services import PostgreSQL, Unavailable, chromium_path, node_path, redis_program  # noqa: E402
+from tests.services.programs import MAY_INSTALL  # noqa: E402
 
 CI = os.environ.get("CI") == "true"
 PARTS = ("lint", "js", "sqlite", "postgresql")
@@ -81,6 +80,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     os.chdir(ROOT)
+    os.environ[MAY_INSTALL] = "1"
     report = Report()
     parts = options.only or list(PARTS)
     try:
@@ -111,6 +111,7 @@ def run_parts(parts: list[str], arguments: list[str], report: Report, stack: Exi
         javascript(report)
     if {"sqlite", "postgresql"} & set(parts):
         have_postgresql = services(report, stack)
+        del os.environ[MAY_INSTALL]  # what couldn't be had now is not tried again by every test
         if "sqlite" in parts:
             pytest("sqlite", [], arguments, report)
         if "postgresql" in parts and have_postgresql:

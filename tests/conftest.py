@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -41,42 +41,36 @@ def own_redis() -> Iterator[Redis]:
 
 @pytest.fixture
 def own_postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL for this test alone, to stop, kill and start again. Starts in about 3 s."""
+    """A PostgreSQL for this test alone, to stop, kill and start again. Starts in about 1 s."""
     yield from served("PostgreSQL", PostgreSQL)
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium, for Playwright's ``launch(executable_path=chromium, args=CHROMIUM_ARGS)``."""
-    try:
-        return chromium_path()
-    except Unavailable as reason:
-        give_up("Chromium", reason)
+    return had("Chromium", chromium_path)
 
 
-def served(name: str, make: Callable[[], Any]) -> Iterator[Any]:
+def served(name: str, make: Callable[[], Redis | PostgreSQL | External]) -> Iterator[Any]:
+    with ExitStack() as stack:
+        yield had(name, lambda: stack.enter_context(make()))
+
+
+def had(name: str, get: Callable[[], Any]) -> Any:
+    """What ``get`` returns. If it can't be had: skip, or with CI=true fail."""
     try:
-        server = make()
-        context: AbstractContextManager[Any] = nullcontext(server) if isinstance(server, External) else server
-        server = context.__enter__()
-    except Unavailable as reason:
-        give_up(name, reason)
-    try:
-        yield server
-    finally:
-        context.__exit__(None, None, None)
+        return get()
+    except Unavailable as error:
+        reason = f"{name}: {error}"
+        missing[name] = str(error)
+    if CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def external(variable: str) -> External | None:
     url = os.environ.get(variable)
     return External(variable, url) if url else None
-
-
-def give_up(name: str, reason: Unavailable) -> Any:
-    missing[name] = str(reason)
-    if CI:
-        pytest.fail(f"{name}: {reason}", pytrace=False)
-    pytest.skip(f"{name}: {reason}")
 
 
 def pytest_unconfigure() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 
@@ -16,7 +17,7 @@ DB = os.environ.get("LIVEBELL_TEST_DB", "sqlite")
 PARENTS_DATABASE = os.environ.get("LIVEBELL_TEST_NAME")
 
 
-def sqlite() -> dict:
+def sqlite() -> dict[str, Any]:
     path = PARENTS_DATABASE or str(Path(tempfile.gettempdir()) / f"livebell-test-{os.getpid()}.sqlite3")
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -30,7 +31,7 @@ def sqlite() -> dict:
     }
 
 
-def postgresql() -> dict:
+def postgresql() -> dict[str, Any]:
     if "DATABASE_URL" not in os.environ:
         raise SystemExit("LIVEBELL_TEST_DB=postgresql needs DATABASE_URL; `make test` starts a PostgreSQL and sets it.")
     database = dict(dj_database_url.config())
@@ -95,7 +96,7 @@ LAYERS = {
     "core": "channels_redis.core.RedisChannelLayer",
     "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
 }
-CHANNEL_LAYERS = {}
+CHANNEL_LAYERS: dict[str, Any] = {}
 if LAYER := os.environ.get("LIVEBELL_TEST_LAYER"):
     CHANNEL_LAYERS["default"] = {"BACKEND": LAYERS[LAYER]}
     if LAYER != "memory":

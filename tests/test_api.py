@@ -72,7 +72,13 @@ def test_in_autocommit_it_is_there_at_once(ann: Any) -> None:
     """Without a transaction, a notification is numbered when ``notify`` returns."""
     published = notify(ann, "Build passed", url="/builds/1/")
     (item,) = items(ann)
-    assert (item.id, item.seq, item.title, item.url, item.read) == (published.id, 1, "Build passed", "/builds/1/", False)
+    assert (item.id, item.seq, item.title, item.url, item.read) == (
+        published.id,
+        1,
+        "Build passed",
+        "/builds/1/",
+        False,
+    )
     assert unread(ann) == 1
 
 
@@ -324,7 +330,9 @@ def test_racing_threads_leave_no_hole_in_shared_streams(ann: Any, bob: Any) -> N
 # Taking back
 
 
-@pytest.mark.parametrize("which", [lambda one: one, lambda one: one.id, lambda one: Notification.objects.get(pk=one.id)])
+@pytest.mark.parametrize(
+    "which", [lambda one: one, lambda one: one.id, lambda one: Notification.objects.get(pk=one.id)]
+)
 def test_a_retracted_one_leaves_list_and_number(ann: Any, which: Callable[[api.Published], Any]) -> None:
     """What is taken back, by what ``notify`` returned, its number or its row, is in neither list nor number."""
     published = notify(ann, "oops")
@@ -652,7 +660,10 @@ def test_a_topic_of_the_rule_is_marked_like_any_other(ann: Any) -> None:
 @pytest.mark.parametrize("name", ["all", "user:1", "group:1", "a b"])
 def test_a_rule_cannot_give_other_streams(ann: Any, name: str) -> None:
     """A rule that names a stream of Livebell's own is a mistake in the project, and says so."""
-    with override_settings(LIVEBELL={"STREAMS": lambda user: [name]}), pytest.raises(ImproperlyConfigured, match="STREAMS"):
+    with (
+        override_settings(LIVEBELL={"STREAMS": lambda user: [name]}),
+        pytest.raises(ImproperlyConfigured, match="STREAMS"),
+    ):
         unread(ann)
 
 

@@ -93,7 +93,9 @@ def test_a_queryset_of_values_is_its_users() -> None:
     assert streams(get_user_model().objects.values("username")) == [f"user:{ann.pk}"]
 
 
-@pytest.mark.parametrize("nobody", [list, lambda: get_user_model().objects.none(), lambda: get_user_model().objects.all()])
+@pytest.mark.parametrize(
+    "nobody", [list, lambda: get_user_model().objects.none(), lambda: get_user_model().objects.all()]
+)
 def test_an_empty_audience_stores_nothing(nobody: Callable[[], Any]) -> None:
     """Nobody at all is no error: nothing is stored, and there is no number."""
     published = notify(nobody(), "T")
@@ -156,7 +158,9 @@ def test_a_name_of_livebells_own_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a b", "-a", ":a", "ä", "a\n", "a\0", "a*", "a?", 'a"', "a\ud800", "x" * (MAX_NAME + 1)], ids=ascii
+    "name",
+    ["", " ", "a b", "-a", ":a", "ä", "a\n", "a\0", "a*", "a?", 'a"', "a\ud800", "x" * (MAX_NAME + 1)],
+    ids=ascii,
 )
 def test_a_name_of_other_characters_is_refused(name: str) -> None:
     """A topic's name has 1 to 200 characters of a small set, and begins with a letter or digit."""

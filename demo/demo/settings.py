@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 def secret_key() -> str:
     """Made on the first start, kept in a file that git ignores."""
     file = BASE_DIR / ".secret_key"
-    try:
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-            new.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
+    if not file.exists():
+        new = file.with_name(f".secret_key.{os.getpid()}")
+        new.touch(mode=0o600)
+        new.write_text(secrets.token_urlsafe(50))
+        with suppress(
+            FileExistsError
+        ):  # two processes start at once: the first one's counts, and is never half written
+            os.link(new, file)
+        new.unlink()
     return file.read_text()
 
 

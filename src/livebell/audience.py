@@ -78,6 +78,8 @@ def addressed(to: Any) -> str:
         return ALL
     if not isinstance(to, str):
         raise NotifyError("to", f"must be text such as user:1, not {type(to).__name__}")
+    if "\0" in to:
+        raise NotifyError("to", "contains NUL, which PostgreSQL can't be asked for")
     kind, _, pk = to.partition(":")
     model: Any = {"user": get_user_model(), "group": Group}.get(kind)
     if model is None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import msgspec
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
 from django.http.response import HttpResponseRedirectBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.cache import patch_cache_control
@@ -78,6 +78,8 @@ def items(request: HttpRequest) -> HttpResponse:
 @for_user
 def mark(request: HttpRequest) -> HttpResponse:
     """Change marks; answers the snapshot that follows from it."""
+    if request.content_type == "multipart/form-data":  # whose body the CSRF check has read already
+        return _json({"error": "the body must be JSON"}, status=400)
     if len(request.body) > MAX_BODY:
         return _json({"error": f"the request is larger than {MAX_BODY} bytes"}, status=413)
     try:
@@ -146,7 +148,7 @@ def _act(request: HttpRequest) -> HttpResponse:
     api.mark(request.user, marking)
     following = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(following, {request.get_host()}, require_https=request.is_secure()):
-        return redirect(following)
+        return HttpResponseRedirect(following)  # redirect() would take "?page=2" for the name of a view
     return redirect("livebell:list")
 
 

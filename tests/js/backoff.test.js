@@ -10,7 +10,10 @@ const widest = (...args) => {
 };
 
 test("full jitter doubles up to thirty seconds", () => {
-  assert.deepEqual([0, 1, 2, 6, 40].map((n) => widest(1006, n)), [500, 1000, 2000, 30_000, 30_000]);
+  assert.deepEqual(
+    [0, 1, 2, 6, 40].map((n) => widest(1006, n)),
+    [500, 1000, 2000, 30_000, 30_000],
+  );
 });
 
 test("it is random from zero on", () => {
@@ -20,7 +23,10 @@ test("it is random from zero on", () => {
 });
 
 test("after a deploy the first try is spread, the next ones are not", () => {
-  assert.deepEqual([1001, 1012, 4000].map((code) => widest(code, 0, 9_000)), [9_000, 9_000, 9_000]);
+  assert.deepEqual(
+    [1001, 1012, 4000].map((code) => widest(code, 0, 9_000)),
+    [9_000, 9_000, 9_000],
+  );
   assert.equal(widest(4000, 1, 9_000), 1_000);
 });
 

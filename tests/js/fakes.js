@@ -128,7 +128,10 @@ export function install() {
     document: Object.assign(new EventTarget(), { visibilityState: "visible", cookie: "csrftoken=tok" }),
     location: { href: "http://site.test/page/" },
     navigator: { onLine: true, locks: new FakeLocks() },
-    sessionStorage: { getItem: (key) => store.get(key) ?? null, setItem: (key, value) => store.set(key, String(value)) },
+    sessionStorage: {
+      getItem: (key) => store.get(key) ?? null,
+      setItem: (key, value) => store.set(key, String(value)),
+    },
     WebSocket: FakeSocket,
     EventSource: FakeSource,
     BroadcastChannel: FakeChannel,

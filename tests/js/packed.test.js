@@ -15,7 +15,9 @@ test("the packed client connects, counts and tells", async () => {
   const bell = new LiveBell({ socketUrl: "/ws/", initial }).start();
   const seen = [];
   bell.addEventListener("livebell:notification", ({ detail }) => seen.push(detail.title));
-  FakeSocket.last.open().receive(hello(), entries(0, { seq: 1, title: "a" }, { seq: 2, retracts: 1 }, { seq: 3, title: "b" }));
+  FakeSocket.last
+    .open()
+    .receive(hello(), entries(0, { seq: 1, title: "a" }, { seq: 2, retracts: 1 }, { seq: 3, title: "b" }));
   assert.deepEqual([bell.unread, bell.state, seen], [3, "open", ["b"]]);
   bell.stop();
 });
@@ -23,5 +25,6 @@ test("the packed client connects, counts and tells", async () => {
 test("the bell imports nothing but the client, and neither makes markup", () => {
   const imports = [...read("bell.js").matchAll(/from\s*"([^"]+)"/g)].map(([, path]) => path);
   assert.deepEqual(imports, ["./client.js"]);
-  for (const text of [read("client.js"), read("bell.js")]) assert.doesNotMatch(text, /innerHTML|insertAdjacent|eval\(|Function\(/);
+  for (const text of [read("client.js"), read("bell.js")])
+    assert.doesNotMatch(text, /innerHTML|insertAdjacent|eval\(|Function\(/);
 });

@@ -5,11 +5,18 @@ import test from "node:test";
 import { State } from "../../src/livebell/static/livebell/src/state.js";
 
 const FILE = new URL("recorded.jsonl", import.meta.url);
-const lines = () => readFileSync(FILE, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+const lines = () =>
+  readFileSync(FILE, "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 
 test("recorded frames of the server give its badge, step by step", () => {
   const steps = lines();
-  assert.ok(steps.some((step) => step.frame), "the recording holds no frame");
+  assert.ok(
+    steps.some((step) => step.frame),
+    "the recording holds no frame",
+  );
   let state = new State();
   steps.forEach(({ frame, badge, applied = true, new: fresh }, i) => {
     const where = `line ${i + 1}: ${JSON.stringify(frame)}`;

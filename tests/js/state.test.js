@@ -161,7 +161,11 @@ function history(random, steps) {
   const alive = (s) => streams[s].filter((e) => !e.retracts && !streams[s].some((r) => r.retracts === e.seq));
   const unread = () => Object.keys(streams).flatMap((s) => alive(s).filter((e) => !read.has(`${s} ${e.seq}`))).length;
   const at = () => Object.fromEntries(Object.keys(streams).map((s) => [s, streams[s].length]));
-  const counted = () => ({ type: "snapshot", epoch: "e", snapshot: { ...snapshot(), unread: unread(), at: at(), rev } });
+  const counted = () => ({
+    type: "snapshot",
+    epoch: "e",
+    snapshot: { ...snapshot(), unread: unread(), at: at(), rev },
+  });
   for (let i = 0; i < steps; i++) {
     const stream = pick(["user:1", "all"]);
     const list = streams[stream];
@@ -171,11 +175,23 @@ function history(random, steps) {
     else if (what < 0.3 && old) (list.push({ seq: list.length + 1, retracts: old.seq }), frames.push(counted()));
     else list.push({ seq: list.length + 1 });
     const prev = Math.floor(random() * list.length);
-    frames.push({ type: "entries", epoch: "e", stream, prev, entries: list.slice(prev, prev + 1 + Math.floor(random() * 3)) });
+    frames.push({
+      type: "entries",
+      epoch: "e",
+      stream,
+      prev,
+      entries: list.slice(prev, prev + 1 + Math.floor(random() * 3)),
+    });
     if (random() < 0.3) frames.splice(-2, 0, frames.pop());
     if (random() < 0.2) frames.push(pick(frames));
   }
-  const rest = Object.entries(streams).map(([stream, all]) => ({ type: "entries", epoch: "e", stream, prev: 0, entries: all }));
+  const rest = Object.entries(streams).map(([stream, all]) => ({
+    type: "entries",
+    epoch: "e",
+    stream,
+    prev: 0,
+    entries: all,
+  }));
   return { frames: [...frames, ...rest, counted()], unread: unread() };
 }
 

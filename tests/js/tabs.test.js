@@ -3,7 +3,13 @@ import { afterEach, beforeEach, test } from "node:test";
 import { LiveBell } from "../../src/livebell/static/livebell/src/client.js";
 import { FakeSocket, counted, entries, hello, install, pass, reply, settle, snapshot, uninstall } from "./fakes.js";
 
-const URLS = { socketUrl: "/ws/", streamUrl: "/stream/", framesUrl: "/frames/", itemsUrl: "/items/", markUrl: "/mark/" };
+const URLS = {
+  socketUrl: "/ws/",
+  streamUrl: "/stream/",
+  framesUrl: "/frames/",
+  itemsUrl: "/items/",
+  markUrl: "/mark/",
+};
 let browser, open;
 
 function tab(over = {}, seen = {}) {
@@ -35,7 +41,11 @@ test("followers know whether the link is open", () => {
 
 test("a tab that joins later knows what it missed", () => {
   tab();
-  connect().receive(entries(0, { seq: 1, title: "a" }), counted({ rev: 1, unread: 1, at: { "user:1": 1 } }), entries(1, { seq: 2 }));
+  connect().receive(
+    entries(0, { seq: 1, title: "a" }),
+    counted({ rev: 1, unread: 1, at: { "user:1": 1 } }),
+    entries(1, { seq: 2 }),
+  );
   tab();
   assert.deepEqual(numbers(), [2, 2]);
 });
@@ -95,7 +105,10 @@ test("the session ends for every tab, and no tab takes over", async () => {
   for (let i = 0; i < 3; i++) tab({}, { unread: 3 });
   connect().drop(4502);
   await pass(10_000);
-  assert.deepEqual(open.map((bell) => bell.state), ["ended", "ended", "ended"]);
+  assert.deepEqual(
+    open.map((bell) => bell.state),
+    ["ended", "ended", "ended"],
+  );
   assert.deepEqual([numbers(), FakeSocket.all.length], [[0, 0, 0], 1]);
 });
 
@@ -122,7 +135,8 @@ test("a push reaches every tab once", () => {
 });
 
 test("a hidden leader polls quickly again when another tab is looked at", async () => {
-  browser.answer = (url, { headers }) => (headers["If-None-Match"] ? reply(304, {}, { ETag: "t" }) : reply(200, { frames: [] }, { ETag: "t" }));
+  browser.answer = (url, { headers }) =>
+    headers["If-None-Match"] ? reply(304, {}, { ETag: "t" }) : reply(200, { frames: [] }, { ETag: "t" });
   sessionStorage.setItem("livebell:rung", 2);
   tab();
   await pass(1_000);

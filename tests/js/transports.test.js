@@ -1,9 +1,27 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { LiveBell } from "../../src/livebell/static/livebell/src/client.js";
-import { FakeSocket, FakeSource, counted, entries, hello, install, pass, reply, settle, snapshot, uninstall } from "./fakes.js";
+import {
+  FakeSocket,
+  FakeSource,
+  counted,
+  entries,
+  hello,
+  install,
+  pass,
+  reply,
+  settle,
+  snapshot,
+  uninstall,
+} from "./fakes.js";
 
-const URLS = { socketUrl: "/ws/", streamUrl: "/stream/", framesUrl: "/frames/", itemsUrl: "/items/", markUrl: "/mark/" };
+const URLS = {
+  socketUrl: "/ws/",
+  streamUrl: "/stream/",
+  framesUrl: "/frames/",
+  itemsUrl: "/items/",
+  markUrl: "/mark/",
+};
 let browser, bell;
 
 const states = [];
@@ -233,7 +251,8 @@ const blocked = () => (FakeSocket.last.drop(), FakeSource.last.fail());
 
 test("no events either: long polls, one after the other", async () => {
   const answers = [];
-  browser.answer = (url) => (url.searchParams.has("wait") ? new Promise((done) => answers.push(done)) : reply(200, { frames: [hello()] }));
+  browser.answer = (url) =>
+    url.searchParams.has("wait") ? new Promise((done) => answers.push(done)) : reply(200, { frames: [hello()] });
   start();
   blocked();
   await settle();
@@ -246,7 +265,8 @@ test("no events either: long polls, one after the other", async () => {
 });
 
 test("a server that can't hold a request is asked every four seconds, with its ETag; hidden pages ask less", async () => {
-  browser.answer = (url, { headers }) => (headers["If-None-Match"] ? reply(304, {}, { ETag: "t" }) : reply(200, { frames: [] }, { ETag: "t" }));
+  browser.answer = (url, { headers }) =>
+    headers["If-None-Match"] ? reply(304, {}, { ETag: "t" }) : reply(200, { frames: [] }, { ETag: "t" });
   start();
   blocked();
   await pass(1_000);
@@ -315,7 +335,8 @@ test("marking posts the token and takes the number from the answer", async () =>
 });
 
 test("a stale cookie: the page's own token is tried next", async () => {
-  browser.answer = (url, { headers }) => (headers["X-CSRFToken"] === "attr" ? reply(200, { epoch: "e", snapshot: snapshot({ rev: 1 }) }) : reply(403));
+  browser.answer = (url, { headers }) =>
+    headers["X-CSRFToken"] === "attr" ? reply(200, { epoch: "e", snapshot: snapshot({ rev: 1 }) }) : reply(403);
   start();
   await bell.readAll();
   assert.equal(bell.unread, 0);

@@ -57,7 +57,9 @@ def install_npm() -> str:
         return "no npm"
     say(f"Installing npm's {NPM_PACKAGE} …")
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    if problem := run(npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(DIRECTORY), NPM_PACKAGE):
+    if problem := run(
+        npm, "install", "--loglevel=error", "--no-audit", "--no-fund", "--prefix", str(DIRECTORY), NPM_PACKAGE
+    ):
         return problem
     # it unpacks its libraries only where it believes to be at home
     more = {"TMPDIR": str(DIRECTORY), "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs22.x"}

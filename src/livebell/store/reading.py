@@ -158,7 +158,7 @@ def items(key: str, standing: Standing, *, only: str = "", before: str = "", lim
         return page, ""
     for item in page:
         below[item.stream] = item.seq
-    return page, _mark({name: below.get(name, top) for name, top, _ in streams})
+    return page, _mark({name: below.get(name, head + 1) for name, head in standing.snapshot.at.items()})
 
 
 def _newest(key: str, streams: list[tuple[str, int, int]], only: str, limit: int) -> list[tuple[Any, ...]]:

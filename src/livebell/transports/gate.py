@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -20,6 +21,8 @@ from ..conf import conf
 logger = logging.getLogger("livebell.gate")
 
 _PORTS = {"http": 80, "https": 443}
+_ORIGIN = re.compile(r"https?://[^\s/?#@\\]+", re.IGNORECASE)
+"""Scheme, host and port, and nothing else: ``urlsplit`` forgives what a browser never sends."""
 
 
 def same_site(scope: Mapping[str, Any]) -> bool:
@@ -71,7 +74,7 @@ def _matches(origin: str, allowed: str) -> bool:
         ports = [part.port or _PORTS.get(part.scheme) for part in (left, right)]
     except ValueError:
         return False
-    if left.scheme not in _PORTS or left.scheme != right.scheme or ports[0] != ports[1] or left.path or left.query:
+    if not _ORIGIN.fullmatch(origin) or left.scheme != right.scheme or ports[0] != ports[1]:
         return False
     host, pattern = left.hostname or "", right.hostname or ""
     return bool(host) and (host == pattern or (pattern.startswith("*.") and is_same_domain(host, pattern[1:])))

@@ -3,7 +3,7 @@
 // because ::part needs one. The server renders that root (declarative shadow DOM): the number is there before any script
 // runs, and without scripts it is a link to the list page. CSS variables reach in, and so does `color-scheme`.
 import { LiveBell } from "./client.js";
-import { button, make } from "./dom.js";
+import { button, make, patch } from "./dom.js";
 import { Panel } from "./panel.js";
 import { Status, appBadge, favicon, short, title } from "./signals.js";
 import { Toasts } from "./toasts.js";
@@ -48,7 +48,7 @@ class LiveBellElement extends HTMLElement {
     this.status = new Status(words);
     this.panel = new Panel({ bell, words, listUrl: this.dataset.listUrl, anchor: this.button });
     this.button.popoverTargetElement = this.panel.node;
-    root.replaceChildren(sheet, this.button, this.status.node, this.panel.node);
+    patch(root, [sheet, this.button, this.status.node, this.panel.node]); // moving the sheet would load it again
     if (this.#wants("toasts")) this.#toasts(root);
   }
 

@@ -47,7 +47,14 @@ export class Panel {
     this.list = make("ul", "list");
     this.empty = make("p", "empty");
     const page = make("a", "page", { href: this.listUrl }, say("see_all"));
-    const props = { popover: "auto", role: "dialog", "aria-label": say("title"), tabIndex: -1, autofocus: true, id: "lb-panel" };
+    const props = {
+      popover: "auto",
+      role: "dialog",
+      "aria-label": say("title"),
+      tabIndex: -1,
+      autofocus: true,
+      id: "lb-panel",
+    };
     const filters = make("div", "filters", {}, ...this.filters);
     this.node = make("div", "panel", props, this.head, filters, this.says, this.list, this.empty, page);
   }
@@ -75,11 +82,9 @@ export class Panel {
 
   #nodes() {
     const now = this.bell.now();
-    let when = Infinity; // the publisher's clock may step: the days still go one way
     const nodes = new Set();
     for (const item of this.#shown()) {
-      when = Math.min(when, item.created * 1_000);
-      nodes.add(this.#day(this.words.group(when, now)));
+      nodes.add(this.#day(this.words.group(item.created * 1_000, now)));
       nodes.add(this.#row(item, now));
     }
     return [...nodes];
@@ -88,7 +93,7 @@ export class Panel {
   #shown() {
     const mine = [...this.items.values()].filter((item) => this.bell.reader.shows(item));
     const shown = mine.filter((item) => this.undone(item) || (!item.archived && (!this.filter || this.unread(item))));
-    return shown.sort((a, b) => b.id - a.id);
+    return shown.sort((a, b) => b.created - a.created || b.id - a.id);
   }
 
   unread(item) {

@@ -36,7 +36,8 @@ export function title(count) {
 
 /** Swaps the page's icon while something is unread, for a file: what a script has drawn does not pass `img-src 'self'`. */
 export function favicon(count, url) {
-  const link = document.querySelector("link[rel~=icon]") ?? document.head.appendChild(make("link", "icon", { rel: "icon" }));
+  const link =
+    document.querySelector("link[rel~=icon]") ?? document.head.appendChild(make("link", "icon", { rel: "icon" }));
   link.dataset.plain ??= link.href || "/favicon.ico";
   link.href = count ? url : link.dataset.plain;
 }

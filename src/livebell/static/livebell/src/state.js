@@ -82,7 +82,9 @@ export class State {
   #take({ stream, prev, entries }) {
     if (prev > at(this.cursor, stream)) return null;
     const fresh = entries.filter(({ seq }) => seq > at(this.cursor, stream));
-    return fresh.map((entry) => this.#enter({ ...entry, stream })).filter((item) => item && !this.gone.has(keyOf(item)));
+    return fresh
+      .map((entry) => this.#enter({ ...entry, stream }))
+      .filter((item) => item && !this.gone.has(keyOf(item)));
   }
 
   #enter(entry) {

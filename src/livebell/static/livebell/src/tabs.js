@@ -5,7 +5,8 @@ export function hold(name, got, lost, steal) {
   const give = new AbortController();
   const { signal } = give;
   const held = () => new Promise((done) => (signal.addEventListener("abort", done), got()));
-  if (navigator.locks) navigator.locks.request(name, steal ? { steal } : { signal }, held).catch(() => signal.aborted || lost?.());
+  if (navigator.locks)
+    navigator.locks.request(name, steal ? { steal } : { signal }, held).catch(() => signal.aborted || lost?.());
   else got();
   return () => give.abort();
 }
@@ -25,7 +26,12 @@ export class Tabs {
   /** Stands in line for the lead; with `steal`, takes it from a tab that answers no more. */
   stand(steal) {
     this.leave?.();
-    this.leave = hold(this.name, () => this.#won(), () => this.#beaten(), steal);
+    this.leave = hold(
+      this.name,
+      () => this.#won(),
+      () => this.#beaten(),
+      steal,
+    );
   }
 
   post(message) {

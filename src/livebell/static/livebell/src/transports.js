@@ -60,7 +60,8 @@ async function run(env, on, signal) {
     });
     if (answer) await take(answer, on);
     etag = answer?.headers.get("ETag") ?? "";
-    if (resume(env).cursor !== before) etag = ""; // there may be more: ask again at once
+    if (resume(env).cursor !== before)
+      etag = ""; // there may be more: ask again at once
     else if (answer && Date.now() - began > PROMPT) prompt = 0;
     else if (++prompt > 1) await rest(env, signal);
   }
