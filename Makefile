@@ -12,7 +12,7 @@ ARGS ?=
 
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format messages pack size screenshots clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -33,6 +33,20 @@ format:
 	@$(PYTHON) scripts/venv.py dev
 	$(VENV)/bin/python -m ruff format .
 	$(VENV)/bin/python -m ruff check --fix .
+
+messages:
+	@$(PYTHON) scripts/venv.py dev
+	$(VENV)/bin/pybabel compile -d src/livebell/locale -D django
+
+pack: # needs npm
+	@exec $(PYTHON) scripts/pack.py
+
+size:
+	@exec $(PYTHON) scripts/size.py
+
+screenshots:
+	@$(PYTHON) scripts/venv.py dev
+	@exec $(VENV)/bin/python scripts/screenshots.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis demo/db.sqlite3* demo/.secret_key*

@@ -26,6 +26,8 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+import pack  # noqa: E402  (beside this file)
+
 from tests.services import PostgreSQL, Unavailable, chromium_path, node_path, redis_program  # noqa: E402
 from tests.services.programs import MAY_INSTALL  # noqa: E402
 
@@ -125,7 +127,8 @@ def lint(report: Report) -> None:
 
 
 def javascript(report: Report) -> None:
-    count_step(report, "packed scripts", sys.executable, "scripts/pack.py", "--check")
+    if had("esbuild", pack.esbuild, report):
+        count_step(report, "packed scripts", sys.executable, "scripts/pack.py", "--check")
     count_step(report, "their size", sys.executable, "scripts/size.py")
     # named one by one: the directory itself is no argument that every Node.js understands
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "js").rglob("*.test.*js"))

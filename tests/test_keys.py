@@ -33,9 +33,10 @@ def test_users_may_have_any_type_of_key(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["uuid", "text"])
-def test_the_migrations_fit_every_user_model(key: str) -> None:
+def test_the_migrations_fit_every_user_model(key: str, tmp_path: Path) -> None:
     """``makemigrations`` has nothing to add for another user model."""
     command = [sys.executable, "-m", "django", "makemigrations", "--check", "--dry-run", "livebell"]
-    env = {**OWN_DATABASE, "DJANGO_SETTINGS_MODULE": f"tests.settings_{key}"}
+    empty = {"LIVEBELL_TEST_DB": "sqlite", "LIVEBELL_TEST_NAME": str(tmp_path / "empty.sqlite3")}
+    env = {**os.environ, **empty, "DJANGO_SETTINGS_MODULE": f"tests.settings_{key}"}
     done = subprocess.run(command, cwd=HERE.parent, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr

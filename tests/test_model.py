@@ -67,7 +67,7 @@ class StoreSource:
         return store.pull(positions)
 
     async def standings(self, readers: Any) -> Any:
-        return store.standings({key: () for key in readers})
+        return store.standings(dict.fromkeys(readers, ()))
 
 
 class History:

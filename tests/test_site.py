@@ -49,7 +49,10 @@ def on_bus(request: pytest.FixtureRequest, bus: str) -> Any:
     if bus != "redis":
         chosen = {"bus": "channel-layer", "layer": bus, "redis": redis}
     env = environment(**chosen)
-    backend = {"core": "channels_redis.core.RedisChannelLayer", "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer"}
+    backend = {
+        "core": "channels_redis.core.RedisChannelLayer",
+        "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
+    }
     layers = {"default": {"BACKEND": backend[bus], "CONFIG": {"hosts": [redis]}}} if bus in backend else {}
     changed = override_settings(LIVEBELL=json.loads(env["LIVEBELL_TEST_SETTINGS"]), CHANNEL_LAYERS=layers)
     changed.enable()
@@ -157,7 +160,10 @@ def publish_over_layer(site: Site, messages: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("bus", ["core", "pubsub"])
 def test_two_servers_store_a_layer_publish_once(bus: str, alice: Any, request: pytest.FixtureRequest) -> None:
     """Each live process gets its own copy of a group message; one stores it."""
-    with on_bus(request, bus) as one, serving(bus="channel-layer", layer=bus, redis=one.environment["REDIS_URL"]) as two:
+    with (
+        on_bus(request, bus) as one,
+        serving(bus="channel-layer", layer=bus, redis=one.environment["REDIS_URL"]) as two,
+    ):
         with Page(one, log_in(alice)) as page, Page(two, log_in(alice)) as other:
             publish_over_layer(one, [{"to": f"user:{alice.pk}", "title": f"{n % 3}"} for n in range(9)])
             page.badge(9)
@@ -169,7 +175,9 @@ def test_two_servers_store_a_layer_publish_once(bus: str, alice: Any, request: p
 
 def test_the_command_from_another_process(site: Site, alice: Any) -> None:
     """``manage.py livebell_send`` in a second process reaches the open page."""
-    code = "from django.core.management import call_command as c; c('livebell_send', 'alice', 'Build passed', url='/b/1/')"
+    code = (
+        "from django.core.management import call_command as c; c('livebell_send', 'alice', 'Build passed', url='/b/1/')"
+    )
     with Page(site, log_in(alice)) as page:
         done = python(code, site.environment)
         assert "sent: 'Build passed'" in done.stdout, done.stderr
@@ -281,12 +289,11 @@ def test_after_the_hello_a_client_is_ignored_or_closed(alice: Any) -> None:
 
 
 def last_code(socket: Any) -> int:
-    try:
+    with pytest.raises(ConnectionClosed) as closed:
         while True:
             socket.recv(timeout=5)
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
 
 
 def test_a_cursor_is_no_credential(alice: Any, bob: Any) -> None:
@@ -336,6 +343,8 @@ def test_subscriptions_and_pushes(site: Site, alice: Any, bob: Any) -> None:
         page.client.receive = lambda frame: not seen.append(frame)  # type: ignore[method-assign]
         api.push("order:15", "changed", {"state": "shipped"}, key="state")
         page.until(lambda: bool(seen))
-        assert seen == [{"type": "push", "topic": "order:15", "event": "changed", "data": {"state": "shipped"}, "key": "state"}]
+        assert seen == [
+            {"type": "push", "topic": "order:15", "event": "changed", "data": {"state": "shipped"}, "key": "state"}
+        ]
         notify(bob, "nothing of that order")
         other.badge(1)

@@ -12,11 +12,10 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
 
 from .. import api, store
 from ..conf import conf
-from ..words import words
+from ..words import label, words
 
 register = template.Library()
 
@@ -36,8 +35,9 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
     if request is None or not getattr(user, "is_authenticated", False):
         return ""
     snapshot = api.standing(user).snapshot
-    count = snapshot.unseen if options.get("count") == "unseen" else snapshot.unread
-    socket_path = request.build_absolute_uri("/").removesuffix("/") and f"/{conf().SOCKET_PATH}"
+    unseen = options.get("count") == "unseen"
+    count = snapshot.unseen if unseen else snapshot.unread
+    socket_path = f"/{conf().SOCKET_PATH.lstrip('/')}"
     return render_to_string(
         "livebell/bell.html",
         {
@@ -51,8 +51,8 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
             "initial": msgspec.json.encode({"epoch": store.epoch(), "snapshot": snapshot}).decode(),
             "count": count,
             "count_text": f"{CAP}+" if count > CAP else str(count),
-            "label": label(count),
-            "words": msgspec.json.encode(words()).decode(),
+            "label": label(count, unseen=unseen),
+            "words": msgspec.json.encode(words(unseen=unseen)).decode(),
             "script_url": static("livebell/bell.js"),
             "style_url": static("livebell/bell.css"),
             "nonce": getattr(request, "csp_nonce", None) or context.get("csp_nonce"),
@@ -60,10 +60,3 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
             "options": {name.replace("_", "-"): value for name, value in options.items() if value},
         },
     )
-
-
-def label(count: int) -> str:
-    """What a screen reader says of the bell."""
-    if not count:
-        return gettext("Notifications, none unread")
-    return ngettext("Notifications, %(count)d unread", "Notifications, %(count)d unread", count) % {"count": count}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine, Generator
-from types import coroutine
+from functools import partial
 from typing import Any
 
 
@@ -29,24 +29,28 @@ def _start_by_hand(work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None
         waits_for = work.send(None)
     except StopIteration:
         return None
-    return asyncio.get_running_loop().create_task(_go_on(work, waits_for))
+    return asyncio.get_running_loop().create_task(_finish(_Rest(work, waits_for)))
 
 
-@coroutine
-def _resume(work: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Wait for what *work* waits for, then hand everything through to it."""
-    while True:
-        try:
-            value = yield waits_for
-        except BaseException as error:  # noqa: BLE001 (everything, cancellation too, is handed through)
-            step = lambda error=error: work.throw(error)  # noqa: E731
-        else:
-            step = lambda value=value: work.send(value)  # noqa: E731
-        try:
-            waits_for = step()
-        except StopIteration:
-            return
+async def _finish(rest: _Rest) -> None:
+    await rest
 
 
-async def _go_on(work: Coroutine[Any, Any, None], waits_for: Any) -> None:
-    await _resume(work, waits_for)  # type: ignore[no-untyped-call]  # what types.coroutine makes has no type
+class _Rest:
+    """What is left of a coroutine that has begun: waits for what it waits for, and hands everything through to it."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], waits_for: Any) -> None:
+        self.work, self.waits_for = work, waits_for
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        while True:
+            try:
+                value = yield self.waits_for
+            except BaseException as error:  # noqa: BLE001 (everything, cancellation too, is handed through)
+                step = partial(self.work.throw, error)
+            else:
+                step = partial(self.work.send, value)
+            try:
+                self.waits_for = step()
+            except StopIteration:
+                return
