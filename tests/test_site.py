@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.test import Client as HttpClient
 from django.test import override_settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -348,3 +349,48 @@ def test_subscriptions_and_pushes(site: Site, alice: Any, bob: Any) -> None:
         ]
         notify(bob, "nothing of that order")
         other.badge(1)
+
+
+ENDS = ["logout", "password", "inactive", "deleted"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_socket_ends_with_its_session(site: Site, alice: Any, bob: Any, end: str) -> None:
+    """Logged out, password changed, disabled, deleted: closed with 4502 within a second, and a neighbour is not."""
+    browser = HttpClient()
+    browser.force_login(alice)
+    cookie = browser.cookies["sessionid"].value
+    with Page(site, log_in(bob)) as neighbour, open_socket(site, cookie=cookie) as socket:
+        socket.send('{"type": "hello"}')
+        for _ in range(2):
+            socket.recv(timeout=5)
+        began = time.monotonic()
+        finish(browser, alice, end)
+        assert last_code(socket) == CloseCode.SESSION_ENDED
+        assert time.monotonic() - began < 1
+        with pytest.raises(InvalidStatus):
+            open_socket(site, cookie=cookie)
+        notify(bob, "still here")
+        neighbour.badge(1)
+
+
+def finish(browser: HttpClient, user: Any, end: str) -> None:
+    if end == "logout":
+        browser.logout()
+    elif end == "deleted":
+        user.delete()
+    else:
+        user.is_active = end != "inactive"
+        user.set_password("another") if end == "password" else None
+        user.save()
+
+
+def test_another_login_of_the_same_user_stays(site: Site, alice: Any) -> None:
+    """Logging out in one browser ends nothing in the other."""
+    browser = HttpClient()
+    browser.force_login(alice)
+    with Page(site, log_in(alice)) as other:
+        browser.logout()
+        notify(alice, "still here")
+        other.badge(1)
+        assert other.client.resets == 1

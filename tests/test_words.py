@@ -129,7 +129,9 @@ def test_a_word_can_be_overridden(tmp_path: Path, settings: object) -> None:
     """A project's own catalog goes before ours."""
     directory = tmp_path / "de" / "LC_MESSAGES"
     directory.mkdir(parents=True)
-    (directory / "django.po").write_text('msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n' 'msgid "Notifications"\nmsgstr "Neuigkeiten"\n')
+    (directory / "django.po").write_text(
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "Notifications"\nmsgstr "Neuigkeiten"\n'
+    )
     with (directory / "django.po").open("rb") as source, (directory / "django.mo").open("wb") as compiled:
         write_mo(compiled, read_po(source, locale="de"))
     settings.LOCALE_PATHS = [str(tmp_path)]  # type: ignore[attr-defined]

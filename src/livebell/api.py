@@ -17,6 +17,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils.crypto import salted_hmac
 
 from . import store
 from .audience import EVERYONE, addressed, own, streams_of, topic
@@ -198,6 +199,13 @@ def key_of(user: Any) -> str:
     return own(user).removeprefix("user:")
 
 
+def guard(user: Any) -> None:
+    """A user was saved: say so if the password or ``is_active`` is another, so that its sockets are asked again."""
+    login = f"{getattr(user, 'password', '')}|{getattr(user, 'is_active', True)}"
+    digest = salted_hmac("livebell.guard", login, algorithm="sha256").hexdigest()
+    _tell_readers(store.guard(key_of(user), digest))
+
+
 def changed(keys: Iterable[str]) -> None:
     """Say that what these readers may see has changed: every open page of theirs is asked again, and told."""
     _tell_readers(store.touch(keys))
@@ -238,6 +246,8 @@ def _after_commit(function: Any) -> None:
 
 
 def _tell_readers(revs: dict[str, int]) -> None:
+    if not revs:
+        return
     _after_commit(partial(get_bus().publish, {"hints": {f"reader:{key}": rev for key, rev in revs.items()}}))
 
 

@@ -16,3 +16,5 @@ class LivebellConfig(AppConfig):
     def ready(self) -> None:
         """Connect the checks and the signal receivers, which need the loaded models."""
         from . import checks, signals  # noqa: F401 (Django's own place for imports that need models)
+
+        signals.connect()

@@ -15,6 +15,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
+from random import uniform
 from time import monotonic
 from typing import Any, Protocol
 
@@ -34,6 +35,8 @@ SEND_DEADLINE = 10.0
 """Seconds after which a connection whose send does not finish is closed."""
 RETRY_EVERY = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds to wait after the first, second, … failure of the source in a row."""
+MAX_AGE = 3600.0
+"""Seconds that a connection lasts, ± 20 %."""
 MAX_PUSHES = 16
 """Pushes kept for a connection that is busy: the latest of each key."""
 
@@ -67,14 +70,24 @@ class Source(Protocol):
     async def standings(self, readers: Collection[str]) -> Mapping[str, Standing]:
         """A reader that is missing from the answer may not be here any more."""
 
+    async def ended(self, sessions: Mapping[str, str]) -> Collection[str]:
+        """Which of these sessions, each with its reader, don't count any more."""
+
 
 class Connection(ABC):
     """A socket and a cursor. The transport subclasses it."""
 
-    __slots__ = ("__weakref__", "behind", "busy_since", "cursor", "epoch", "pushes", "reader", "stale", "started")
+    __slots__ = (
+        "__weakref__", "behind", "busy_since", "cursor", "epoch", "pushes", "reader", "session", "stale", "started",
+        "until",
+    )  # fmt: skip
 
-    def __init__(self, reader: str, epoch: str, cursor: Cursor) -> None:
+    def __init__(self, reader: str, epoch: str, cursor: Cursor, session: str = "") -> None:
         self.reader = reader
+        self.session = session
+        """Key of the session it came with; it ends with it."""
+        self.until = monotonic() + MAX_AGE * uniform(0.8, 1.2)
+        """When it is closed in any case, so that no right outlives its reason for long."""
         self.epoch = epoch
         self.cursor: Cursor | None = cursor
         """Where the client says it stands, until it is answered."""
@@ -244,6 +257,13 @@ class Hub:
             self.leave(connection)
             connection.close(CloseCode.SLOW)
 
+    def expel_old(self) -> None:
+        """Close those that have lasted long enough; they come back at once, and are asked who they are."""
+        now = monotonic()
+        for connection in [c for c in self.connections if c.until < now]:
+            self.leave(connection)
+            connection.close(CloseCode.MAX_AGE)
+
     @property
     def heads(self) -> dict[str, int]:
         """Where this hub believes every stream to be."""
@@ -285,6 +305,7 @@ class Hub:
         if self._stale:
             self._wake.set()
         try:
+            await self._expel_ended(stale)
             standings = await self.source.standings(stale)
         except BaseException:
             self._stale = dict.fromkeys(stale) | self._stale
@@ -294,6 +315,17 @@ class Hub:
                 self._counted(reader, standings.get(key))
             if n % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
+
+    async def _expel_ended(self, readers: Iterable[str]) -> None:
+        """Whoever is counted again is asked again who it is: this is how a logout reaches a socket (invariant 7)."""
+        known = [c for key in readers for c in self.readers[key].connections if c.started and c.session]
+        if not known:
+            return
+        ended = await self.source.ended({c.session: c.reader for c in known})
+        for connection in known:
+            if connection.session in ended:
+                self.leave(connection)
+                connection.close(CloseCode.SESSION_ENDED)
 
     def _counted(self, reader: Reader, standing: Standing | None) -> None:
         if standing is None:

@@ -17,9 +17,9 @@ from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
-from . import api, store
+from . import api, sessions, store
 from .bus import Hints, get_bus
 from .bus.channel_layer import ChannelLayerBus, layer_or_none, listen_to_layer
 from .conf import conf
@@ -57,6 +57,8 @@ class Live:
         self._gap = asyncio.Event()
         self._intake: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_INTAKE)
         self._process = uuid4().hex
+        self._asking: dict[str, list[asyncio.Future[str | None]]] = {}
+        self._asked: asyncio.Task[None] | None = None
         self._ready = asyncio.Lock()
 
     @classmethod
@@ -96,6 +98,32 @@ class Live:
     async def db(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of the store in a thread of this process's own, away from the threads of slow views."""
         return await self._loop.run_in_executor(self._workers, partial(_with_connection, function, *args, **kwargs))
+
+    async def reader_of(self, session: str) -> str | None:
+        """The reader's key of the user of this session. All who ask in the same moment share two queries."""
+        answer: asyncio.Future[str | None] = self._loop.create_future()
+        self._asking.setdefault(session, []).append(answer)
+        if len(self._asking) == 1 and self._asked is None:
+            self._asked = self._loop.create_task(self._answer())
+        return await answer
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        while self._asking:
+            asking, self._asking = self._asking, {}
+            try:
+                users = await self.db(sessions.users_of, list(asking))
+            except Exception as error:  # noqa: BLE001 (each who asked gets it)
+                self._settle(asking, lambda answer, session, error=error: answer.set_exception(error))
+            else:
+                self._settle(asking, lambda answer, session, users=users: answer.set_result(users.get(session)))
+        self._asked = None
+
+    def _settle(self, asking: dict[str, list[asyncio.Future[str | None]]], settle: Callable[..., None]) -> None:
+        for session, answers in asking.items():
+            for answer in answers:
+                if not answer.done():  # who asked may have gone
+                    settle(answer, session)
 
     # What the bus calls, from any thread.
 
@@ -185,6 +213,7 @@ class Live:
         for second in count(1):
             await asyncio.sleep(1)
             self.hub.expel_slow()
+            self.hub.expel_old()
             if second % PING_EVERY == 0:
                 await self.hub.ping()
             self.hub.review(second % RECOUNT_EVERY, RECOUNT_EVERY)
@@ -201,7 +230,7 @@ class Live:
             await self.db(take_in, message, self._process)
         except NotifyError as error:
             logger.warning("live: a publish over the channel layer was dropped: %r", str(error))
-        except DatabaseError as error:
+        except (OperationalError, InterfaceError) as error:
             logger.warning("live: a publish over the channel layer waits for the database: %r", error)
             return False
         except Exception:
@@ -228,6 +257,11 @@ class StoreSource:
     async def standings(self, readers: Collection[str]) -> Mapping[str, store.Standing]:
         """See ``hub.Source``."""
         return await self.live.db(standings, readers)
+
+    async def ended(self, given: Mapping[str, str]) -> Collection[str]:
+        """See ``hub.Source``."""
+        users = await self.live.db(sessions.users_of, list(given))
+        return [session for session, reader in given.items() if users.get(session) != reader]
 
 
 def standings(readers: Collection[str]) -> dict[str, store.Standing]:

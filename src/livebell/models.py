@@ -106,6 +106,8 @@ class Reader(models.Model):
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+")
     rev = models.BigIntegerField(default=0)
+    guard = models.CharField(max_length=64, default="")
+    """Digest of what a login depends on, so that a saved user is told apart from a changed one."""
 
     def __str__(self) -> str:
         return str(self.user_id)

@@ -1,4 +1,4 @@
-"""What Django says about users and groups, as far as it changes who may read what."""
+"""What Django says about users, groups and logins, as far as it changes who may read what (invariant 7)."""
 
 from __future__ import annotations
 
@@ -6,25 +6,44 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.db.models.signals import m2m_changed, post_save, pre_delete
+from django.contrib.auth.signals import user_logged_out
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 
 from . import store
-from .api import changed, key_of
-from .audience import ALL
+from .api import changed, guard, key_of
+from .audience import ALL, streams_of
 
 
-def user_saved(instance: Any, *, created: bool, raw: bool, **kwargs: object) -> None:
-    """A newcomer begins at the head of ``all``: older announcements are neither shown nor counted."""
-    if created and not raw:
+def user_saved(instance: Any, *, created: bool, raw: bool, update_fields: Any = None, **kwargs: object) -> None:
+    """A newcomer begins at the head of ``all``: older announcements are neither shown nor counted. Of somebody else, the
+    open sockets are asked again if the password or ``is_active`` is another."""
+    if raw:
+        return
+    if created:
         store.join([key_of(instance)], [ALL])
+    if update_fields is None or {"password", "is_active"} & set(update_fields):
+        guard(instance)
+
+
+def user_deleted(instance: Any, **kwargs: object) -> None:
+    """What was said to a user goes with the user: the next one with the same key must not read it."""
+    if instance.pk is not None:
+        store.forget([f"user:{instance.pk}"])
+
+
+def logged_out(request: Any, user: Any, **kwargs: object) -> None:
+    """The session ends now and not after this signal, so that whoever is asked again finds it ended."""
+    if user is None or getattr(user, "pk", None) is None:
+        return
+    request.session.delete()
+    changed([key_of(user)])
 
 
 def groups_changed(instance: Any, *, action: str, reverse: bool, pk_set: set[Any] | None, **kwargs: object) -> None:
     """Who enters a group begins at its head; who leaves it stops hearing it at once."""
     users, groups = (pk_set, {instance.pk}) if reverse else ({instance.pk}, pk_set)
     if action == "pre_clear":
-        users = set(instance.user_set.values_list("pk", flat=True)) if reverse else {instance.pk}
-        instance._livebell_cleared = users
+        instance._livebell_cleared = _members(instance) if reverse else {instance.pk}
     if action == "post_add" and users and groups:
         store.join([str(pk) for pk in users], [f"group:{pk}" for pk in groups])
     if action == "post_clear":
@@ -33,13 +52,32 @@ def groups_changed(instance: Any, *, action: str, reverse: bool, pk_set: set[Any
         changed(str(pk) for pk in users)
 
 
+def permissions_changed(instance: Any, *, action: str, reverse: bool, **kwargs: object) -> None:
+    """The project's own rule about topics may depend on permissions."""
+    if not reverse and action in ("post_add", "post_remove", "post_clear"):
+        members = _members(instance) if isinstance(instance, Group) else {instance.pk}
+        changed(str(pk) for pk in members)
+
+
 def group_deleted(instance: Any, **kwargs: object) -> None:
     """Its members have left it, though Django says nothing of them."""
-    if members := [str(pk) for pk in instance.user_set.values_list("pk", flat=True)]:
-        changed(members)
+    changed(str(pk) for pk in _members(instance))
+    store.forget(streams_of(instance))
 
 
-post_save.connect(user_saved, sender=get_user_model(), dispatch_uid="livebell")
-if hasattr(get_user_model(), "groups"):
-    m2m_changed.connect(groups_changed, sender=get_user_model().groups.through, dispatch_uid="livebell")
-    pre_delete.connect(group_deleted, sender=Group, dispatch_uid="livebell")
+def _members(group: Any) -> set[Any]:
+    return set(group.user_set.values_list("pk", flat=True))
+
+
+def connect() -> None:
+    """Listen, to the user model in force."""
+    user: Any = get_user_model()
+    post_save.connect(user_saved, sender=user, dispatch_uid="livebell.saved")
+    post_delete.connect(user_deleted, sender=user, dispatch_uid="livebell.deleted")
+    user_logged_out.connect(logged_out, dispatch_uid="livebell.logged_out")
+    if hasattr(user, "groups"):
+        m2m_changed.connect(groups_changed, sender=user.groups.through, dispatch_uid="livebell.groups")
+        pre_delete.connect(group_deleted, sender=Group, dispatch_uid="livebell.group")
+    if hasattr(user, "user_permissions"):
+        for through in (user.user_permissions.through, Group.permissions.through):
+            m2m_changed.connect(permissions_changed, sender=through, dispatch_uid=f"livebell.{through.__name__}")

@@ -128,7 +128,7 @@ export function install() {
     document: Object.assign(new EventTarget(), { visibilityState: "visible", cookie: "csrftoken=tok" }),
     location: { href: "http://site.test/page/" },
     navigator: { onLine: true, locks: new FakeLocks() },
-    sessionStorage: {
+    localStorage: {
       getItem: (key) => store.get(key) ?? null,
       setItem: (key, value) => store.set(key, String(value)),
     },

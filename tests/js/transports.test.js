@@ -215,7 +215,7 @@ test("no WebSocket: server-sent events, at once, and the next page begins there"
   const source = FakeSource.last;
   assert.equal(new URL(source.url).searchParams.get("cursor"), '{"user:1":3}');
   source.receive(hello(), entries(3, { seq: 4 }));
-  assert.deepEqual([bell.state, bell.unread, sessionStorage.getItem("livebell:rung")], ["open", 2, "1"]);
+  assert.deepEqual([bell.state, bell.unread, localStorage.getItem("livebell:rung")], ["open", 2, "1"]);
   bell.stop();
   start();
   assert.deepEqual([FakeSocket.all.length, FakeSource.all.length], [1, 2]);
@@ -249,27 +249,58 @@ test("a refusal by the server itself is no reason for another way", async () => 
 
 const blocked = () => (FakeSocket.last.drop(), FakeSource.last.fail());
 
-test("no events either: long polls, one after the other", async () => {
+test("no events either: long polls at the same address, one after the other; the first is short", async () => {
   const answers = [];
-  browser.answer = (url) =>
-    url.searchParams.has("wait") ? new Promise((done) => answers.push(done)) : reply(200, { frames: [hello()] });
+  browser.answer = () => new Promise((done) => answers.push(done));
   start();
   blocked();
   await settle();
-  assert.deepEqual([bell.state, answers.length], ["poll", 1]);
-  await pass(5_000);
-  answers[0](reply(200, { frames: [entries(3, { seq: 4 })] }));
+  const asked = () => browser.requests.at(-1).url;
+  assert.deepEqual([asked().pathname, asked().searchParams.get("wait"), bell.state], ["/stream/", "1", "connecting"]);
+  await pass(1_000);
+  answers[0](reply(200, { frames: [] }));
   await settle();
-  assert.deepEqual([bell.unread, answers.length], [2, 2]);
-  assert.equal(browser.requests.at(-1).url.searchParams.get("cursor"), '{"user:1":4}');
+  assert.deepEqual([bell.state, asked().searchParams.get("wait"), asked().searchParams.get("rev")], ["open", "25", "0"]);
+  await pass(5_000);
+  answers[1](reply(200, { frames: [entries(3, { seq: 4 })] }));
+  await settle();
+  assert.deepEqual([bell.unread, answers.length], [2, 3]);
+  assert.equal(asked().searchParams.get("cursor"), '{"user:1":4}');
 });
 
+test("long polls that are cut go on from the same position", async () => {
+  let fail;
+  browser.answer = (url) =>
+    url.searchParams.get("wait") === "1" ? reply(200, { frames: [] }) : new Promise((_, reject) => (fail = reject));
+  start();
+  blocked();
+  await settle();
+  await pass(12_000);
+  fail(new Error("cut"));
+  await pass(1_000, 100);
+  assert.deepEqual([bell.state, browser.requests.length], ["open", 4]);
+});
+
+test("a server that does not hold is not asked again and again", async () => {
+  browser.answer = (url) => reply(200, { frames: [] });
+  start();
+  blocked();
+  await settle();
+  const before = browser.requests.length;
+  await pass(60_000);
+  assert.ok(browser.requests.length - before < 30);
+});
+
+const only = (path, answer) => (url, init) => (url.pathname === path ? answer(url, init) : reply(404));
+
 test("a server that can't hold a request is asked every four seconds, with its ETag; hidden pages ask less", async () => {
-  browser.answer = (url, { headers }) =>
-    headers["If-None-Match"] ? reply(304, {}, { ETag: "t" }) : reply(200, { frames: [] }, { ETag: "t" });
+  browser.answer = only("/frames/", (url, { headers }) =>
+    headers["If-None-Match"] ? reply(304, {}, { ETag: "t" }) : reply(200, { frames: [] }, { ETag: "t" }),
+  );
   start();
   blocked();
   await pass(1_000);
+  assert.deepEqual([bell.state, localStorage.getItem("livebell:rung")], ["poll", "3"]);
   const before = browser.requests.length;
   await pass(20_000);
   assert.equal(browser.requests.length - before, 5);
@@ -279,12 +310,15 @@ test("a server that can't hold a request is asked every four seconds, with its E
   await pass(4_000);
   const hidden = browser.requests.length;
   await pass(60_000);
-  assert.equal(browser.requests.length - hidden, 3);
+  const asked = browser.requests.slice(hidden).filter(({ url }) => url.pathname === "/frames/");
+  assert.equal(asked.length, 3);
 });
 
 test("pages of frames are fetched one after the other without a pause", async () => {
   const next = (url) => JSON.parse(url.searchParams.get("cursor"))["user:1"];
-  browser.answer = (url) => reply(200, { frames: next(url) < 9 ? [entries(next(url), { seq: next(url) + 1 })] : [] });
+  browser.answer = only("/frames/", (url) =>
+    reply(200, { frames: next(url) < 9 ? [entries(next(url), { seq: next(url) + 1 })] : [] }),
+  );
   start();
   blocked();
   await settle();

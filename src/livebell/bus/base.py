@@ -6,13 +6,14 @@ database before anybody hears of it, so a forged hint can only cause one query (
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cache
 from threading import Lock
 from time import monotonic
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
@@ -21,6 +22,8 @@ from django.utils.module_loading import import_string
 from ..conf import conf
 
 logger = logging.getLogger("livebell.bus")
+
+T = TypeVar("T")
 
 Hints: TypeAlias = Mapping[str, int]
 """``{"user:42": 17}``: that stream has moved to 17. ``{"reader:42": 5}``: that reader's marks have rev 5."""
@@ -133,6 +136,12 @@ def deliver(listener: Listener, message: object) -> None:
         listener.hint({name: seq for name, seq in hints.items() if isinstance(name, str) and type(seq) is int})
     if isinstance(push := message.get("push"), dict):
         listener.push(push)
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """Await it, or raise ``TimeoutError``. Until 3.12 ``asyncio.wait_for`` can swallow a cancellation."""
+    async with asyncio.timeout(seconds):
+        return await work
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from ..conf import conf
-from .base import Bus, Listener, deliver
+from .base import Bus, Listener, deliver, within
 
 logger = logging.getLogger("livebell.bus")
 
@@ -41,7 +41,6 @@ class ChannelLayerBus(Bus):
         if layer is None or isinstance(layer, InMemoryChannelLayer):
             return
         self._courier.run(layer.group_send(GROUP, {"type": "livebell.bus", **message}))
-        self._breaker.mend()
 
     async def listen(self, listener: Listener) -> None:
         """Hear hints. Publishes by scripts come through ``listen_to_layer`` as well."""
@@ -84,8 +83,8 @@ class Membership:
 
     async def live(self) -> None:
         """Join, then hear and probe until one of them fails."""
-        self.channel = await asyncio.wait_for(self.layer.new_channel(), PROBE_EVERY)
-        await asyncio.wait_for(self.layer.group_add(GROUP, self.channel), PROBE_EVERY)
+        self.channel = await within(PROBE_EVERY, self.layer.new_channel())
+        await within(PROBE_EVERY, self.layer.group_add(GROUP, self.channel))
         self.heard = _now()
         self.listener.gap()
         hearing, probing = asyncio.create_task(self._hear()), asyncio.create_task(self._probe())
@@ -101,7 +100,7 @@ class Membership:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            await asyncio.wait_for(self.layer.group_discard(GROUP, self.channel), LIMIT)
+            await within(LIMIT, self.layer.group_discard(GROUP, self.channel))
         except Exception as error:  # noqa: BLE001 (each layer raises its own)
             logger.debug("bus: membership left to expire: %r", error)
 
@@ -130,9 +129,9 @@ class Membership:
         joined = _now()
         while _now() - self.heard < 2 * PROBE_EVERY + 0.5:
             await asyncio.sleep(PROBE_EVERY)
-            await asyncio.wait_for(self.layer.send(self.channel, {"type": "livebell.probe"}), PROBE_EVERY)
+            await within(PROBE_EVERY, self.layer.send(self.channel, {"type": "livebell.probe"}))
             if _now() - joined > REJOIN_EVERY:
-                await asyncio.wait_for(self.layer.group_add(GROUP, self.channel), PROBE_EVERY)
+                await within(PROBE_EVERY, self.layer.group_add(GROUP, self.channel))
                 joined = _now()
         raise TimeoutError("two probes have not come back")
 
@@ -148,7 +147,7 @@ class Courier:
 
     def run(self, coroutine: Any) -> None:
         """Run it there; raises what it raises, or ``TimeoutError`` after 250 ms."""
-        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, LIMIT), self._running())
+        future = asyncio.run_coroutine_threadsafe(within(LIMIT, coroutine), self._running())
         future.result(timeout=LIMIT)
 
     def stop(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:

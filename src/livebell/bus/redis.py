@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ..conf import conf
-from .base import Bus, Listener, deliver
+from .base import Bus, Listener, deliver, within
 
 logger = logging.getLogger("livebell.bus")
 
@@ -48,7 +48,6 @@ class RedisBus(Bus):
     def send(self, message: dict[str, Any]) -> None:
         """One PUBLISH over a pooled connection."""
         self._client.publish(self._channel, _encode(message))
-        self._breaker.mend()
 
     async def listen(self, listener: Listener) -> None:
         """Subscribe, and again whenever the link fails."""
@@ -70,7 +69,7 @@ class RedisBus(Bus):
             conf().REDIS_URL, socket_connect_timeout=2.0, socket_timeout=None, retry=Retry(NoBackoff(), 0)
         )
         async with client, client.pubsub() as pubsub:
-            await asyncio.wait_for(pubsub.subscribe(self._channel, probe), PROBE_EVERY)
+            await within(PROBE_EVERY, pubsub.subscribe(self._channel, probe))
             await self._hear(listener, pubsub, client, probe)
 
     async def _hear(self, listener: Listener, pubsub: PubSub, client: redis.asyncio.Redis, probe: str) -> None:
@@ -96,7 +95,7 @@ class RedisBus(Bus):
         while True:
             await asyncio.sleep(PROBE_EVERY)
             try:
-                await asyncio.wait_for(client.publish(probe, b""), PROBE_EVERY)
+                await within(PROBE_EVERY, client.publish(probe, b""))
             except (redis.RedisError, OSError, TimeoutError) as error:
                 logger.info("bus: probe not sent: %r", error)
 

@@ -11,7 +11,7 @@ sql        what PostgreSQL and SQLite spell differently
 
 from .intake import claim
 from .log import PAGE, Moved, Page, Position, change_mark, epoch, moved, new_epoch, now, pull
-from .marks import Marking, join, mark, subscribe, touch, unsubscribe
+from .marks import Marking, guard, join, mark, subscribe, touch, unsubscribe
 from .outbox import newest_pending, number, pending, put, put_expired, put_retraction, standing_already
 from .reading import Item, Standing, entries_of, items, standings
 from .retention import cut, forget
@@ -32,6 +32,7 @@ __all__ = [
     "entries_of",
     "epoch",
     "forget",
+    "guard",
     "items",
     "join",
     "mark",

@@ -63,6 +63,12 @@ def join(keys: Iterable[str], streams: Iterable[str]) -> None:
     _stand(list(keys), streams, subscribed=False)
 
 
+def guard(key: str, digest: str) -> dict[str, int]:
+    """Note what the reader's login depends on; ``{key: rev}`` if that has changed, which raises ``rev``, else empty."""
+    rows = run(_guard, [digest, key_param(key), digest])
+    return {key: rows[0][0]} if rows else {}
+
+
 def touch(keys: Iterable[str]) -> dict[str, int]:
     """Raise ``rev``: something about what these readers may see has changed. Returns each one's new ``rev``."""
     users = {key: key_param(key) for key in keys}
@@ -104,9 +110,14 @@ def _names(cursor: Cursor, allowed: set[str]) -> Any:
 
 def _raise_rev(d: Dialect) -> str:
     return f"""
-        INSERT INTO {TABLES["reader"]} AS r (user_id, rev)
-        SELECT {d.item(0, key_type())} AS user_id, 1 FROM {d.rows} WHERE true ORDER BY 1
+        INSERT INTO {TABLES["reader"]} AS r (user_id, rev, guard)
+        SELECT {d.item(0, key_type())} AS user_id, 1, '' FROM {d.rows} WHERE true ORDER BY 1
         ON CONFLICT (user_id) DO UPDATE SET rev = r.rev + 1 RETURNING user_id, rev"""
+
+
+def _guard(d: Dialect) -> str:
+    return f"""
+        UPDATE {TABLES["reader"]} SET guard = %s, rev = rev + 1 WHERE user_id = %s AND guard <> %s RETURNING rev"""
 
 
 def _given(d: Dialect) -> str:

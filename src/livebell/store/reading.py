@@ -79,7 +79,7 @@ def _stand(d: Dialect) -> str:
         who AS (
             SELECT u.{pk} AS user_id, want.key
             FROM (SELECT {d.item(0, key_type())} AS user_id, {d.item(1, "text")} AS key FROM {d.rows}) want
-            JOIN {users} u ON u.{pk} = want.user_id
+            JOIN {users} u ON u.{pk} = want.user_id {_active(user)}
         ), stand AS (
             SELECT key, user_id, 'user:' || key AS name FROM who
             UNION SELECT key, user_id, 'all' FROM who
@@ -90,6 +90,12 @@ def _stand(d: Dialect) -> str:
                   JOIN {TABLES["stream"]} s ON s.id = m.stream_id
             {_groups(user)}
         )"""
+
+
+def _active(user: Any) -> str:
+    """Who is disabled stands nowhere, if the user model knows that."""
+    names = {field.name for field in user._meta.get_fields()}
+    return 'AND u."is_active"' if "is_active" in names else ""
 
 
 def _groups(user: Any) -> str:

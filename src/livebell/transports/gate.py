@@ -6,13 +6,10 @@ import logging
 import re
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth import get_user
-from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import is_same_domain
 
@@ -78,14 +75,6 @@ def _matches(origin: str, allowed: str) -> bool:
         return False
     host, pattern = left.hostname or "", right.hostname or ""
     return bool(host) and (host == pattern or (pattern.startswith("*.") and is_same_domain(host, pattern[1:])))
-
-
-def session_user(scope: Mapping[str, Any]) -> Any:
-    """The user of the session that the cookie names, or an anonymous one. Reads the database."""
-    request = HttpRequest()
-    engine = import_module(settings.SESSION_ENGINE)
-    request.session = engine.SessionStore(session_key(scope))
-    return get_user(request)
 
 
 def session_key(scope: Mapping[str, Any]) -> str | None:

@@ -49,12 +49,15 @@ async def livebell_socket(scope: Scope, receive: Receive, send: Send) -> None:
         return await send({"type": "websocket.close", "code": int(error.code)})
     if hello is None:
         return None
-    return await _converse(live.hub, Socket(key, hello, send, live.hub), receive)
+    return await _converse(live.hub, Socket(key, hello, gate.session_key(scope) or "", send, live.hub), receive)
 
 
 async def _key(live: Live, scope: Scope) -> str | None:
     """The reader's key. The user that an outer middleware has found counts, as do Channels' and a project's own."""
-    user = scope["user"] if "user" in scope else await live.db(gate.session_user, scope)
+    if "user" not in scope:
+        session = gate.session_key(scope)
+        return await live.reader_of(session) if session else None
+    user = scope["user"]
     if not getattr(user, "is_authenticated", False) or not getattr(user, "is_active", True):
         return None
     return api.key_of(user)
@@ -104,8 +107,8 @@ class Socket(Connection):
 
     __slots__ = ("_closing", "_hub", "_send", "_sending")
 
-    def __init__(self, key: str, hello: ClientHello, send: Send, hub: Hub) -> None:
-        super().__init__(key, hello.epoch, hello.cursor)
+    def __init__(self, key: str, hello: ClientHello, session: str, send: Send, hub: Hub) -> None:
+        super().__init__(key, hello.epoch, hello.cursor, session)
         self._send, self._hub = send, hub
         self._sending: asyncio.Task[None] | None = None
         self._closing = False

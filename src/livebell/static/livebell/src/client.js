@@ -120,6 +120,7 @@ export class LiveBell extends EventTarget {
     this.link = new Link({
       ...this.options,
       resume: () => ({ epoch: this.reader.epoch, cursor: this.reader.cursor }),
+      rev: () => String(this.reader.snapshot?.rev ?? ""),
       frame: (frame) => this.#relay(frame),
       change: (state) => this.#change(state),
       end: (code) => this.#end(code),

@@ -1,19 +1,19 @@
 // One live link to the server: which way, when to try again, and whether it is still alive.
 import { pause, stops } from "./backoff.js";
-import { poll, socket, stream } from "./transports.js";
+import { longPoll, poll, socket, stream } from "./transports.js";
 
-const LADDER = [socket, stream, poll]; // best first
-const LAST = 2; // polling
+const LADDER = [socket, stream, longPoll, poll]; // best first
+const LAST = 3; // polling
 const TRIAL = 4_000; // no frame for so long: this way is blocked
 const PROVEN_TRIAL = 15_000; // it has worked before: the server is only busy
 const QUIET = 35_000;
 const STABLE = 10_000;
 const LATE = 5_000; // a short break is not worth a word
 const ASLEEP = 60_000;
-const MEMORY = "livebell:rung";
+const MEMORY = "livebell:rung"; // of the browser: what is blocked costs its wait once, not once a page
 
 export class Link {
-  rung = Number(sessionStorage.getItem(MEMORY)) || 0;
+  rung = Number(localStorage.getItem(MEMORY)) || 0;
   proven = -1; // the rung that has carried frames on this page
   attempt = 0;
   fails = 0;
@@ -21,7 +21,7 @@ export class Link {
   wire = null; // carries frames
   trial = null; // not heard from yet; it takes over with its first frame, so a switch loses nothing
 
-  /** env: socketUrl, streamUrl, framesUrl, resume(), frame(f) -> false for a hole, change(state), end(code), watched() */
+  /** env: socketUrl, streamUrl, framesUrl, resume(), rev(), frame(f) -> false for a hole, change(state), end(code), watched() */
   constructor(env) {
     this.env = env;
   }
@@ -80,7 +80,7 @@ export class Link {
     if (wire !== this.trial) return;
     this.wire?.close();
     Object.assign(this, { wire, trial: null, fails: 0, rung: wire.rung, proven: wire.rung });
-    sessionStorage.setItem(MEMORY, wire.rung);
+    localStorage.setItem(MEMORY, wire.rung);
     this.env.change(wire.rung === LAST ? "poll" : "open");
   }
 

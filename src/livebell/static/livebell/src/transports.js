@@ -1,10 +1,10 @@
-// Three ways to carry the same frames. Each opens at once and returns a function that closes it.
+// Four ways to carry the same frames. Each opens at once and returns a function that closes it.
 // on.frame(frame), on.live(): heard from the server, on.lost(code): it is over.
 
 const WAIT = 25; // seconds a long poll is held
 const POLL = 4_000;
 const POLL_HIDDEN = 20_000;
-const PROMPT = 3_000; // an empty answer that fast was not held: no long poll here
+const PROMPT = 3_000; // an empty answer that fast was not held
 
 /** `path` with the defined ones of `params`. */
 export function query(path, params) {
@@ -42,41 +42,48 @@ export function stream(env, on) {
   return () => source.close();
 }
 
-export function poll(env, on) {
+/** Starts an endless `run(env, on, signal)` that throws when it is over. */
+const endless = (run) => (env, on) => {
   const abort = new AbortController();
   run(env, on, abort.signal).catch((error) => on.lost(error.code || 1006));
   return () => abort.abort();
-}
+};
 
-async function run(env, on, signal) {
-  let etag = "";
-  let prompt = 0; // empty answers in a row that were not held
-  let wait = 0; // the first answer comes at once: it shows that this way works
-  for (; !signal.aborted; wait = prompt > 1 ? 0 : WAIT) {
-    const [began, before] = [Date.now(), resume(env).cursor];
-    const answer = await ask(env, signal, wait, etag).catch((error) => {
-      if (!wait || error.code || signal.aborted) throw error;
-      prompt = 2; // something on the way cuts long requests
-    });
-    if (answer) await take(answer, on);
-    etag = answer?.headers.get("ETag") ?? "";
+/** One request after the other, each held until there is something. The first is short: it shows that this way works. */
+export const longPoll = endless(async (env, on, signal) => {
+  for (let wait = 1; !signal.aborted; wait = WAIT) {
+    const began = Date.now();
+    const answer = await ask(env.streamUrl, { ...resume(env), rev: env.rev(), wait }, { signal });
+    const frames = await take(answer, on);
+    if (!frames && wait > 1 && Date.now() - began < PROMPT) throw new Error("not held");
+  }
+});
+
+/** Asks again and again; costs the server next to nothing while the ETag is the same. */
+export const poll = endless(async (env, on, signal) => {
+  for (let etag = ""; !signal.aborted; ) {
+    const before = resume(env).cursor;
+    const answer = await ask(env.framesUrl, resume(env), { signal, headers: etag ? { "If-None-Match": etag } : {} });
+    await take(answer, on);
+    etag = answer.headers.get("ETag") ?? "";
     if (resume(env).cursor !== before)
       etag = ""; // there may be more: ask again at once
-    else if (answer && Date.now() - began > PROMPT) prompt = 0;
-    else if (++prompt > 1) await rest(env, signal);
+    else await rest(env, signal);
   }
-}
+});
 
-async function ask(env, signal, wait, etag) {
-  const headers = etag && !wait ? { "If-None-Match": etag } : {};
-  const answer = await fetch(query(env.framesUrl, { ...resume(env), wait }), { signal, headers, cache: "no-store" });
+async function ask(url, params, init) {
+  const answer = await fetch(query(url, params), { ...init, cache: "no-store" });
   if (answer.ok || answer.status === 304) return answer;
   throw Object.assign(new Error(answer.status), { code: answer.status === 401 ? 4501 : 0 });
 }
 
+/** Hands on what an answer brought, and says how much it was. */
 async function take(answer, on) {
+  const frames = answer.status === 200 ? (await answer.json()).frames : [];
   on.live();
-  if (answer.status === 200) (await answer.json()).frames.forEach(on.frame);
+  frames.forEach(on.frame);
+  return frames.length;
 }
 
 const rest = (env, signal) =>
