@@ -39,6 +39,10 @@ class Proxy:
         _cut(self._listener)
         self.block(*MARKS, "page")
 
+    def open(self, kind: str) -> int:
+        """How many connections of this kind there are now."""
+        return sum(kind == one for one, *_ in list(self._open))
+
     def block(self, *kinds: str) -> None:
         self.blocked = kinds
         for kind, *pair in list(self._open):

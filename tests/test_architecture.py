@@ -28,7 +28,7 @@ ARROWS = {
     "asgi": {"live", "transports", "conf"},
     "routing": {"transports", "conf"},
     "words": set(),
-    "views": {"api", "catchup", "store", "conf"},
+    "views": {"api", "catchup", "store", "conf", "protocol"},
     "urls": {"views"},
     "admin": {"api", "models"},
     "checks": {"conf", "models"},

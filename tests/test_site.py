@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
@@ -17,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livebell import EVERYONE, api, mark_read, notify, retract, unread
 from livebell.protocol import CloseCode
+from tests.reference_client import Client
 from tests.site import Page, Site, environment, log_in, open_socket, python, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -394,3 +398,80 @@ def test_another_login_of_the_same_user_stays(site: Site, alice: Any) -> None:
         notify(alice, "still here")
         other.badge(1)
         assert other.client.resets == 1
+
+
+def frames_of(stream: httpx.Response) -> Iterator[dict[str, Any]]:
+    """As the specification parses them: lines end at CR or LF only, which httpx's own ``iter_lines`` does not keep to."""
+    text = ""
+    for piece in stream.iter_text():
+        *events, text = (text + piece).split("\n\n")
+        for event in events:
+            assert re.fullmatch(r"data: [^\r\n]*", event)
+            yield json.loads(event.removeprefix("data: "))
+
+
+def test_the_event_stream_carries_the_same_frames(site: Site, alice: Any) -> None:
+    """Hello, reset, then whatever comes; hostile text ends no field; cut off, it resumes from the cursor."""
+    client, url = Client(), f"{site.url}/livebell/socket/"
+    cookies = {"Cookie": f"sessionid={log_in(alice)}"}
+    hostile = "a\r\ndata: {}\n\n\u2028event: x"
+    with httpx.stream("GET", url, headers=cookies, timeout=10) as stream:
+        assert stream.headers["content-type"] == "text/event-stream"
+        assert "no-store" in stream.headers["cache-control"]
+        frames = frames_of(stream)
+        assert [next(frames)["type"], client.receive(next(frames))] == ["hello", True]
+        notify(alice, "one", body=hostile)
+        assert client.receive(next(frames))
+    notify(alice, "two")
+    with httpx.stream("GET", url, params=position(client), headers=cookies, timeout=10) as stream:
+        frames = frames_of(stream)
+        while client.badge < 2 or len(client.items) < 2:
+            assert client.receive(next(frames))
+    assert [item["title"] for item in client.items.values()] == ["one", "two"]
+    assert next(iter(client.items.values()))["body"] == hostile
+
+
+def position(client: Client) -> dict[str, str]:
+    assert client.snapshot is not None
+    return {"epoch": client.epoch, "cursor": json.dumps(client.cursor), "rev": str(client.snapshot["rev"])}
+
+
+def test_the_long_poll_is_held_until_there_is_news(site: Site, alice: Any) -> None:
+    """Without news an empty answer after the wait; with news all of it, at once."""
+    client = Client()
+    with httpx.Client(base_url=site.url, cookies={"sessionid": log_in(alice)}, timeout=20) as http:
+
+        def poll(wait: float) -> list[dict[str, Any]]:
+            params = {**(position(client) if client.epoch else {}), "wait": str(wait)}
+            frames = http.get("/livebell/socket/", params=params).json()["frames"]
+            assert all(client.receive(frame) for frame in frames)
+            return frames
+
+        assert [frame["type"] for frame in poll(5)] == ["hello", "reset"]
+        assert poll(0.3) == []
+        with ThreadPoolExecutor(1) as threads:
+            held = threads.submit(poll, 20)
+            notify(alice, "one")
+            assert [frame["type"] for frame in held.result(10)][-1] == "entries"
+            assert client.badge == 1
+        mark_read(alice)
+        assert [frame["type"] for frame in poll(20)] == ["hello", "snapshot"]
+        assert client.badge == 0
+
+
+def test_http_has_the_same_gate(alice: Any) -> None:
+    """No session, another site, another method, a cursor that is none."""
+    cookies = {"Cookie": f"sessionid={log_in(alice)}"}
+    with serving() as site, httpx.Client(base_url=site.url) as http:
+        for path in ("/livebell/socket/", "/livebell/socket/?wait=1"):
+            assert http.get(path).status_code == 401
+            for headers in (
+                {"Sec-Fetch-Site": "cross-site"},
+                {"Origin": "https://evil.example"},
+                {"Host": "evil.example"},
+            ):
+                assert http.get(path, headers=headers | cookies).status_code == 403
+            assert http.post(path, headers=cookies).status_code == 405
+        for query in ("cursor=x", "wait=soon", "wait=1&rev=x", 'cursor={"all":-1}'):
+            assert http.get(f"/livebell/socket/?{query}", headers=cookies).status_code == 400
+        assert "Traceback" not in site.log.read_text()

@@ -6,6 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import include, path
 
+from livebell import notify
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -24,7 +26,14 @@ def log_in(request: HttpRequest, username: str) -> HttpResponse:
     return redirect("page")
 
 
+def send(request: HttpRequest, username: str, title: str) -> HttpResponse:
+    """A view that publishes. Only a test site may do it at a GET."""
+    notify(get_user_model().objects.get(username=username), title)
+    return HttpResponse("sent")
+
+
 urlpatterns = [
+    path("send/<str:username>/<str:title>/", send, name="send"),
     path("", page, name="page"),
     path("log-in/<str:username>/", log_in, name="log-in"),
     path("admin/", admin.site.urls),

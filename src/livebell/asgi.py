@@ -9,9 +9,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.handlers.asgi import ASGIHandler
+
 from .conf import conf
 from .live import Live
-from .transports.websocket import Receive, Scope, Send, livebell_socket
+from .transports import livebell_socket
+from .transports.asgi import Receive, Scope, Send
 
 logger = logging.getLogger("livebell.asgi")
 
@@ -22,13 +28,16 @@ def livebell_asgi(application: Application) -> Application:
     """Serve Livebell's socket and ``lifespan`` in front of *application*, which gets everything else.
 
     The live side starts with the server, not with the first visitor, so that what scripts publish over the channel layer
-    is stored from then on.
+    is stored from then on. With ``DEBUG`` it serves static files too, as ``runserver`` does, so that any ASGI server will do
+    for development.
     """
+    if settings.DEBUG and isinstance(application, ASGIHandler) and apps.is_installed("django.contrib.staticfiles"):
+        application = ASGIStaticFilesHandler(application)
 
     async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-        elif scope["type"] == "websocket" and _is_ours(scope):
+        elif _is_ours(scope):
             await livebell_socket(scope, receive, send)
         elif scope["type"] == "websocket" and not _takes_websockets(application):
             await _refuse(receive, send)

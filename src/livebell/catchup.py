@@ -9,29 +9,10 @@ from typing import Any
 import msgspec
 
 from . import api, store
-from .protocol import Counted, Cursor, Entries, Frame, Hello, Reset, Snapshot
+from .protocol import ClientHello, Counted, Cursor, Entries, Frame, Hello, Reset, Snapshot
 
 PING_EVERY = 25
 SPREAD = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Where a client says it stands."""
-
-    epoch: str
-    cursor: Cursor
-
-    @classmethod
-    def parse(cls, epoch: str, cursor: str) -> Asked:
-        """Read the query parameters. Raises ``ValueError`` that names the parameter."""
-        try:
-            positions = msgspec.json.decode(cursor, type=Cursor) if cursor else {}
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(f"cursor: must be an object of streams and positions; {error}") from error
-        if any(seq < 0 for seq in positions.values()):
-            raise ValueError("cursor: a position is never below 0")
-        return cls(epoch, positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +24,7 @@ class Found:
     """Changes whenever the answer would."""
 
 
-def since(user: Any, asked: Asked) -> Found:
+def since(user: Any, asked: ClientHello) -> Found:
     """A reset if the position can't be continued; else the snapshot and every entry above the position."""
     epoch, standing = store.epoch(), api.standing(user)
     snapshot = standing.snapshot

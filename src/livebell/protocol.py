@@ -38,6 +38,7 @@ class CloseCode(IntEnum):
     RATE = 4008
     NO_SESSION = 4501
     SESSION_ENDED = 4502
+    FORBIDDEN = 4503
     BAD_FRAME = 4504
     VERSION = 4505
     TOO_MANY = 4506
@@ -152,6 +153,17 @@ class ClientHello(msgspec.Struct, frozen=True, tag_field="type", tag="hello"):
     v: int = VERSION
     epoch: str = ""
     cursor: Cursor = {}
+
+
+def read_position(epoch: str, cursor: str) -> ClientHello:
+    """The hello of a client that speaks HTTP, from its query parameters. Raises ``ValueError`` that names the parameter."""
+    try:
+        positions = msgspec.json.decode(cursor, type=Cursor) if cursor else {}
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"cursor: must be an object of streams and positions; {error}") from error
+    if any(seq < 0 for seq in positions.values()):
+        raise ValueError("cursor: a position is never below 0")
+    return ClientHello(epoch=epoch, cursor=positions)
 
 
 class BadFrame(Exception):

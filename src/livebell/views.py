@@ -24,6 +24,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from . import api, catchup, store
 from .conf import conf
+from .protocol import read_position
 
 View = Callable[..., HttpResponse]
 
@@ -95,7 +96,7 @@ def mark(request: HttpRequest) -> HttpResponse:
 def frames(request: HttpRequest) -> HttpResponse:
     """What has happened since a position: the last resort of a page that can hold no connection."""
     try:
-        asked = catchup.Asked.parse(request.GET.get("epoch", ""), request.GET.get("cursor", ""))
+        asked = read_position(request.GET.get("epoch", ""), request.GET.get("cursor", ""))
     except ValueError as error:
         return _json({"error": str(error)}, status=400)
     found = catchup.since(request.user, asked)

@@ -1,1 +1,11 @@
-"""How frames reach a client. ``websocket`` mounts in any ASGI application; ``sse`` and ``frames`` are plain views."""
+"""How frames reach a client: one ASGI application for all of it, at one path (``SOCKET_PATH``).
+
+websocket   the WebSocket
+http        Server-Sent Events and the long poll, with GET at the same path
+gate        which pages, and whose sessions
+asgi, eager what they share
+"""
+
+from .door import livebell_socket
+
+__all__ = ["livebell_socket"]

@@ -38,6 +38,16 @@ def same_site(scope: Mapping[str, Any]) -> bool:
     return False
 
 
+def same_site_read(scope: Mapping[str, Any]) -> bool:
+    """The same for a GET, with which browsers say where it comes from (https://www.w3.org/TR/fetch-metadata/) or, old ones,
+    nothing; without CORS headers, which are never sent, no other site could read the answer anyway."""
+    sites = headers(scope, b"sec-fetch-site")
+    if any(site not in ("same-origin", "none") for site in sites):
+        logger.warning("gate: refused a request from another site: %.200r", sites)
+        return False
+    return _host_is_ours(scope) and (not headers(scope, b"origin") or same_site(scope))
+
+
 def headers(scope: Mapping[str, Any], name: bytes) -> list[str]:
     """Every value of a header."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]

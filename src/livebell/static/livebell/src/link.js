@@ -79,6 +79,7 @@ export class Link {
     wire.heard = Date.now();
     if (wire !== this.trial) return;
     this.wire?.close();
+    if (wire.rung !== this.rung) this.attempt = 0;
     Object.assign(this, { wire, trial: null, fails: 0, rung: wire.rung, proven: wire.rung });
     localStorage.setItem(MEMORY, wire.rung);
     this.env.change(wire.rung === LAST ? "poll" : "open");
