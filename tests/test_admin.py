@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from livebell import EVERYONE, api, notify
@@ -92,3 +92,19 @@ def test_the_action_to_delete_is_not_offered() -> None:
     html = client.get(LIST).content.decode()
     assert "delete_selected" not in html
     assert 'value="retract"' in html
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_header_has_a_bell_if_the_settings_say_so(wanted: bool) -> None:
+    """``ADMIN_BELL`` puts it there; without it, the admin is as ever."""
+    with override_settings(LIVEBELL={"ADMIN_BELL": wanted}):
+        html = browser().get(reverse("admin:index")).content.decode()
+    assert ("<live-bell" in html) is wanted
+    assert ("livebell/admin.css" in html) is wanted
+    assert "Site administration" in html
+
+
+@override_settings(LIVEBELL={"ADMIN_BELL": True})
+def test_the_login_page_has_none() -> None:
+    """Who may not be there has no bell there."""
+    assert "<live-bell" not in Client().get(reverse("admin:login")).content.decode()

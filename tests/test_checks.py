@@ -105,3 +105,12 @@ def test_a_deferred_sqlite_is_w001(
     messages = checks.check_sqlite(None)
     assert [message.id for message in messages] == ids
     assert all("'transaction_mode': 'IMMEDIATE'" in str(message.hint) for message in messages)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_bell_of_the_admin_needs_its_place(first: bool, settings: Any) -> None:
+    """``ADMIN_BELL`` only works before the admin."""
+    others = [name for name in settings.INSTALLED_APPS if name != "livebell"]
+    settings.INSTALLED_APPS = ["livebell", *others] if first else [*others, "livebell"]
+    messages = [message.id for message in found(ADMIN_BELL=True)]
+    assert messages == [] if first else ["livebell.W002"]

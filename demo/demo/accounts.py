@@ -10,12 +10,13 @@ TEAM = "team"
 
 
 def create() -> None:
-    """Make the accounts and their group, unless they are there."""
+    """Make the accounts and their group, unless they are there. Alice may look into the admin."""
     team, _ = Group.objects.get_or_create(name=TEAM)
     for username in USERNAMES:
         user, created = get_user_model().objects.get_or_create(username=username)
         if created:
             user.set_unusable_password()
+            user.is_staff = user.is_superuser = username == "alice"
             user.save()
         team.user_set.add(user)
 

@@ -60,18 +60,20 @@ DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 
 INSTALLED_APPS = [
+    "livebell",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "livebell",
     "demo",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -102,7 +104,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CHANNEL_LAYERS = channel_layers(os.environ.get("LAYER"))
-LIVEBELL: dict[str, Any] = {"BUS": bus(), "BASE_TEMPLATE": "demo/base.html"}
+LIVEBELL: dict[str, Any] = {"BUS": bus(), "BASE_TEMPLATE": "demo/base.html", "ADMIN_BELL": True}
 if REDIS_URL:
     LIVEBELL["REDIS_URL"] = REDIS_URL
 

@@ -1,3 +1,4 @@
+from django.contrib import admin
 from django.urls import include, path
 
 from . import views
@@ -7,5 +8,6 @@ urlpatterns = [
     path("log-in/", views.log_in, name="log-in"),
     path("log-out/", views.log_out, name="log-out"),
     path("send/", views.send, name="send"),
+    path("admin/", admin.site.urls),
     path("livebell/", include("livebell.urls")),
 ]

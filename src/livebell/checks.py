@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -31,7 +31,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         for name in given()
         if name not in NAMES
     ]
-    return unknown or [*_bus(), *_layer(), *_streams()]
+    return unknown or [*_bus(), *_layer(), *_streams(), *_admin()]
 
 
 def _bus() -> list[CheckMessage]:
@@ -69,6 +69,19 @@ def _streams() -> list[CheckMessage]:
         hint = "Give the dotted path of a function that takes a user and returns topics."
         return [Error(f"LIVEBELL['STREAMS'] can't be imported: {error}", hint=hint, id="livebell.E005")]
     return []
+
+
+def _admin() -> list[CheckMessage]:
+    names = [config.name for config in apps.get_app_configs()]
+    if not conf().ADMIN_BELL or "django.contrib.admin" not in names[: names.index("livebell")]:
+        return []
+    return [
+        checks.Warning(
+            "LIVEBELL['ADMIN_BELL'] has no effect: the admin finds its own header first.",
+            hint="Move 'livebell' before 'django.contrib.admin' in INSTALLED_APPS.",
+            id="livebell.W002",
+        )
+    ]
 
 
 @register

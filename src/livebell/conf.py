@@ -46,6 +46,9 @@ class Conf:
     BASE_TEMPLATE: str = "livebell/base.html"
     """Template that the list page extends; it needs the block ``content``."""
 
+    ADMIN_BELL: bool = False
+    """Whether the header of Django's admin has a bell; ``livebell`` then stands before ``django.contrib.admin``."""
+
     @property
     def bus_path(self) -> str:
         """Dotted path of the bus class."""

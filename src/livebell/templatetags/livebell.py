@@ -60,3 +60,9 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
             "options": {name.replace("_", "-"): value for name, value in options.items() if value},
         },
     )
+
+
+@register.simple_tag
+def livebell_in_admin() -> bool:
+    """Whether ``LIVEBELL["ADMIN_BELL"]`` asks for a bell in the admin's header."""
+    return conf().ADMIN_BELL
