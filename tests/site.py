@@ -67,6 +67,13 @@ class Site(Process):
 class Pages(Site):
     """The same site under WSGI: one gunicorn, which can publish and show, and holds no socket."""
 
+    @classmethod
+    def at(cls, port: int, **chosen: Any) -> Pages:
+        """On a port that was chosen before, because another process has to know it."""
+        pages = cls(**chosen)
+        pages.port = port
+        return pages
+
     def command(self) -> Sequence[str]:
         options = ["--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "4"]
         return [sys.executable, "-m", "gunicorn", *options, "tests.wsgi:application"]

@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import include, path
 
 from livebell import notify
+from livebell.conf import conf
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self';"
@@ -16,7 +17,10 @@ POLICY = (
 
 def page(request: HttpRequest) -> HttpResponse:
     response = render(request, "page.html")
-    response["Content-Security-Policy"] = POLICY
+    elsewhere = conf().SOCKET_URL.replace("http", "ws", 1)
+    response["Content-Security-Policy"] = POLICY.replace(
+        "connect-src 'self'", f"connect-src 'self' {elsewhere}".rstrip()
+    )
     return response
 
 

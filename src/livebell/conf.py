@@ -37,6 +37,9 @@ class Conf:
     """First part of every name on the bus; two sites on one Redis need two."""
     SOCKET_PATH: str = "livebell/socket/"
     """Path of the WebSocket, without the leading slash."""
+    SOCKET_URL: str = ""
+    """Where pages find the socket if it isn't on their own host and port: ``https://live.example.com/livebell/socket/``. The
+    session cookie must reach it, and the pages' origin must be in ``ORIGINS``."""
     STREAMS: str | Callable[[Any], Iterable[str]] | None = None
     """``f(user)``, or its dotted path: the topics this user may read, besides subscriptions."""
     ORIGINS: tuple[str, ...] = ()

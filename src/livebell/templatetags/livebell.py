@@ -46,7 +46,7 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
             "mark_url": reverse("livebell:mark"),
             "frames_url": reverse("livebell:frames"),
             "stream_url": socket_path,
-            "socket_path": socket_path,
+            "socket_path": conf().SOCKET_URL or socket_path,
             "user_key": salted_hmac("livebell.tabs", api.key_of(user)).hexdigest()[:16],
             "initial": msgspec.json.encode({"epoch": store.epoch(), "snapshot": snapshot}).decode(),
             "count": count,
