@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "screenshots"
@@ -20,16 +23,17 @@ HEIGHTS = {320: 640, 768: 720, 1280: 760}
 MOST = 60_000
 """Bytes of one picture."""
 
+ACTIONS = {"actions": [{"label": "Clean up now", "url": "/"}, {"label": "Details", "url": "/"}]}
+FULL = "92 % of 200 GB used. The nightly cleanup runs at 02:00."
+ADA = "Ada Lovelace"
 SEED: list[tuple[int, dict[str, Any]]] = [  # age in minutes
     (3100, {"title": "Weekly report is ready", "url": "/", "kind": "report"}),
     (1700, {"title": "Order 15 was paid", "body": "€ 1,250.00 by bank transfer", "url": "/", "level": "success"}),
     (1500, {"title": "Grace Hopper joined your team", "actor": "Grace Hopper", "url": "/"}),
-    (140, {"title": "Disk almost full on db-2", "body": "92 % of 200 GB used. The nightly cleanup runs at 02:00.",
-           "level": "warning", "data": {"actions": [{"label": "Clean up now", "url": "/"}, {"label": "Details", "url": "/"}]}}),
-    (12, {"title": "Deploy failed", "body": "Step 3 of 5: migrations", "level": "error", "actor": "Build server", "url": "/"}),
-    (2, {"title": "Ada Lovelace mentioned you", "body": "“Could you have a look at the second table?”", "actor": "Ada Lovelace",
-         "url": "/"}),
-]  # fmt: skip
+    (140, {"title": "Disk almost full on db-2", "body": FULL, "level": "warning", "data": ACTIONS}),
+    (12, {"title": "Deploy failed", "body": "Step 3 of 5: migrations", "level": "error", "actor": "CI", "url": "/"}),
+    (2, {"title": "Ada mentioned you", "body": "“Could you look at the second table?”", "actor": ADA, "url": "/"}),
+]
 ARABIC: list[tuple[int, dict[str, Any]]] = [
     (1700, {"title": "تم دفع الطلب 15", "body": "1,250.00 يورو بتحويل مصرفي", "level": "success", "url": "/"}),
     (140, {"title": "القرص ممتلئ تقريبًا على db-2", "body": "استُخدم 92 % من 200 غيغابايت.", "level": "warning"}),
@@ -104,21 +108,21 @@ def take_all(url: str) -> None:
     TARGET.mkdir(exist_ok=True)
     for old in TARGET.glob("*.png"):
         old.unlink()
-    with chromium_browser(chromium_path()) as browser:
+    with chromium_browser(chromium_path(), "--disable-lcd-text") as browser:
         shots = Shots(browser, url)
         for width in HEIGHTS:
             for name, options in (("light", {}), ("dark", {"color_scheme": "dark"}), ("rtl", {"locale": "ar"})):
                 shots.panel(f"panel-{width}-{name}", width, **options)
-        shots.toasts("toasts-768-light", 768)
-        shots.toasts("toasts-320-dark", 320, color_scheme="dark")
-        shots.flood("flood-768-light", 768)
-        shots.offline("offline-768-light", 768)
-        shots.ended("ended-768-dark", 768, color_scheme="dark")
+        shots.admin("admin-1280-light", 1280)
+        shots.admin("admin-768-dark", 768, color_scheme="dark")
         shots.page("list-1280-light", 1280, "/livebell/")
         shots.page("list-320-dark", 320, "/livebell/", color_scheme="dark")
         shots.page("list-768-rtl", 768, "/livebell/", locale="ar")
-        shots.admin("admin-1280-light", 1280)
-        shots.admin("admin-768-dark", 768, color_scheme="dark")
+        shots.offline("offline-768-light", 768)
+        shots.ended("ended-768-dark", 768, color_scheme="dark")
+        shots.toasts("toasts-768-light", 768)
+        shots.toasts("toasts-320-dark", 320, color_scheme="dark")
+        shots.flood("flood-768-light", 768)
 
 
 class Shots:
@@ -132,16 +136,17 @@ class Shots:
 
         viewport = {"width": width, "height": HEIGHTS[width]}
         context = self.browser.new_context(viewport=viewport, reduced_motion="reduce", **{"locale": "en-GB", **options})
-        page = context.new_page()
-        page.goto(self.url)
-        page.click(f"button[value={'bob' if options.get('locale') == 'ar' else 'alice'}]")
-        page.close()
-        tab = Tab(context, self.url + path)
-        tab.state("open")
+        tab = Tab(context, self.url)
+        tab.page.click(f"button[value={'bob' if options.get('locale') == 'ar' else 'alice'}]")
+        tab.page.wait_for_selector("live-bell[state=open]")
+        if path != "/":
+            tab.page.goto(self.url + path)
+            tab.state("open")
         return tab
 
     def save(self, tab: Any, name: str) -> None:
-        tab.page.screenshot(path=TARGET / f"{name}.png")
+        picture = Image.open(BytesIO(tab.page.screenshot()))
+        picture.quantize(256, dither=Image.Dither.NONE).save(TARGET / f"{name}.png", optimize=True)
         tab.page.context.close()
         print(name)
 

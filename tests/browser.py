@@ -126,8 +126,8 @@ def until(page: Page, answer: Callable[[], Any], wanted: Any = True, seconds: fl
 
 
 @contextmanager
-def chromium_browser(path: str) -> Iterator[Browser]:
+def chromium_browser(path: str, *arguments: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGS, *arguments])
         yield browser
         browser.close()

@@ -101,8 +101,13 @@ def publish(content: dict[str, Any], streams: Iterable[str]) -> Published:
         before = store.standing_already(key, streams)
         if before is not None:
             return Published(id=before, streams=0, duplicate=True)
-    stored = store.put(content, streams)
-    _after_commit(partial(_number, stored.rows))
+    few = streams if isinstance(streams, Sequence) and 0 < len(streams) <= store.CHUNK else None
+    if few and key is None and store.nobody_has_to_commit():
+        stored, moved = store.put_and_number(content, few)
+        _say(moved)
+    else:
+        stored = store.put(content, streams)
+        _after_commit(partial(_number, stored.rows))
     return Published(id=stored.rows[0] if stored.rows else None, streams=stored.streams)
 
 
@@ -223,7 +228,10 @@ aunsubscribe = sync_to_async(unsubscribe)
 
 def number(rows: Sequence[int]) -> None:
     """Number these outbox rows, and say so on the bus. Also what the sweeper calls for what a crash left behind."""
-    moved = store.number(rows)
+    _say(store.number(rows))
+
+
+def _say(moved: dict[str, int]) -> None:
     if moved:
         get_bus().publish({"hints": moved})
 

@@ -12,12 +12,24 @@ sql        what PostgreSQL and SQLite spell differently
 from .intake import claim
 from .log import PAGE, Moved, Page, Position, change_mark, epoch, moved, new_epoch, now, pull
 from .marks import Marking, guard, join, mark, subscribe, touch, unsubscribe
-from .outbox import newest_pending, number, pending, put, put_expired, put_retraction, standing_already
+from .outbox import (
+    CHUNK,
+    newest_pending,
+    nobody_has_to_commit,
+    number,
+    pending,
+    put,
+    put_and_number,
+    put_expired,
+    put_retraction,
+    standing_already,
+)
 from .reading import Item, Standing, entries_of, items, standings
 from .retention import cut, forget
 from .sql import database, open_for_batches
 
 __all__ = [
+    "CHUNK",
     "PAGE",
     "Item",
     "Marking",
@@ -39,12 +51,14 @@ __all__ = [
     "moved",
     "new_epoch",
     "newest_pending",
+    "nobody_has_to_commit",
     "now",
     "number",
     "open_for_batches",
     "pending",
     "pull",
     "put",
+    "put_and_number",
     "put_expired",
     "put_retraction",
     "standing_already",

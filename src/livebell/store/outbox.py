@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ..models import Content, Outbox
-from .sql import TABLES, Dialect, again, database, pack, run
+from .sql import TABLES, Dialect, again, database, execute, pack, run
 
 CHUNK = 2000
 """Streams in one outbox row, so that a large audience is numbered in bounded steps."""
@@ -50,6 +50,18 @@ def put(content: dict[str, Any], streams: Iterable[str]) -> Stored:
             stored.rows.append(_put_row(content, chunk, stored.rows[0]))
             stored = Stored(stored.rows, stored.streams + len(chunk))
     return stored
+
+
+def put_and_number(content: dict[str, Any], streams: Sequence[str]) -> tuple[Stored, dict[str, int]]:
+    """Publish, without a key and to at most ``CHUNK`` different streams, outside of any transaction: there is no commit to
+    wait for, so one transaction does all of it; on PostgreSQL one statement. Returns the new heads too. If it raises, it
+    has stored nothing."""
+    return _put_and_number(content, streams)
+
+
+def nobody_has_to_commit() -> bool:
+    """Whether the caller is outside of any transaction."""
+    return database().get_autocommit() and not database().in_atomic_block
 
 
 def _put_row(content: dict[str, Any], streams: list[str], part_of: int | None) -> int:
@@ -104,6 +116,20 @@ def _slices(ids: Sequence[int], size: int = 100) -> Iterator[Sequence[int]]:
 
 
 @again
+def _put_and_number(content: dict[str, Any], streams: Sequence[str]) -> tuple[Stored, dict[str, int]]:
+    if database().vendor == "postgresql":
+        now = timezone.now()
+        values = [
+            field.get_db_prep_save(content.get(field.name, now), database()) for field in Content._meta.local_fields
+        ]
+        rows = run(_publish_at_once, [*values, list(streams)])
+        return Stored([rows[0][2]], len(streams)), {name: head for name, head, _ in rows}
+    with transaction.atomic(using=database().alias):
+        row = _put_row(content, list(streams), None)
+        return Stored([row], len(streams)), _steps([row])
+
+
+@again
 def _number(ids: Sequence[int]) -> dict[str, int]:
     if database().vendor == "postgresql":
         return dict(run(_number_at_once, [list(ids), timezone.now()]))
@@ -112,13 +138,17 @@ def _number(ids: Sequence[int]) -> dict[str, int]:
 
 def _number_in_steps(ids: Sequence[int]) -> dict[str, int]:
     """SQLite can't write in a CTE. The first statement writes, so that the transaction owns the lock before it reads."""
-    chosen, now = pack(ids), timezone.now()
     with transaction.atomic(using=database().alias):
-        moved = dict(run(_move_heads, [chosen]))
-        run(_copy_content, [chosen])
-        run(_take_back, [now, chosen])
-        run(_enter, [chosen])
-        run(_clear, [chosen])
+        return _steps(ids)
+
+
+def _steps(ids: Sequence[int]) -> dict[str, int]:
+    chosen = pack(ids)
+    moved = dict(run(_move_heads, [chosen]))
+    run(_copy_content, [chosen])
+    run(_take_back, [timezone.now(), chosen])
+    run(_enter, [chosen])
+    run(_clear, [chosen])
     return moved
 
 
@@ -155,6 +185,25 @@ def _target(want: str) -> str:
 _PUBLISHED = f"""(o.retracts IS NULL OR NOT EXISTS (
     SELECT 1 FROM {TABLES["outbox"]} p WHERE p.id = o.retracts OR p.part_of = o.retracts))"""
 """A retraction waits until all of what it takes back has been numbered."""
+
+
+def _publish_at_once(d: Dialect) -> str:
+    """What numbering comes to for one new notification without a key: nothing to look for, nothing to leave out."""
+    columns = ", ".join(f"%s::{field.db_type(database())}" for field in Content._meta.local_fields)
+    ((sequence,),) = execute("SELECT pg_get_serial_sequence(%s, 'id')", [TABLES["outbox"]])
+    return f"""
+        WITH note AS (
+            INSERT INTO {TABLES["notification"]} (id, {COLUMNS})
+            VALUES (nextval('{sequence}'), {columns}) RETURNING id
+        ), moved AS (
+            INSERT INTO {TABLES["stream"]} AS s (name, head, floor)
+            SELECT name, 1, 0 FROM unnest(%s::text[]) AS name ORDER BY name
+            ON CONFLICT (name) DO UPDATE SET head = s.head + 1 RETURNING s.id, s.name, s.head
+        ), entered AS (
+            INSERT INTO {TABLES["entry"]} (stream_id, seq, notification_id)
+            SELECT moved.id, moved.head, note.id FROM moved CROSS JOIN note
+        )
+        SELECT moved.name, moved.head, note.id FROM moved CROSS JOIN note"""
 
 
 def _number_at_once(d: Dialect) -> str:
