@@ -145,8 +145,9 @@ class Shots:
         return tab
 
     def save(self, tab: Any, name: str) -> None:
-        picture = Image.open(BytesIO(tab.page.screenshot()))
-        picture.quantize(256, dither=Image.Dither.NONE).save(TARGET / f"{name}.png", optimize=True)
+        picture = Image.open(BytesIO(tab.page.screenshot())).convert("RGB")
+        picture = picture.quantize(256, kmeans=4, dither=Image.Dither.NONE)
+        picture.save(TARGET / f"{name}.png", optimize=True)
         tab.page.context.close()
         print(name)
 

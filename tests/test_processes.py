@@ -46,7 +46,13 @@ class Daphne(Site):
         return "Listening on TCP address" in self.log.read_text(errors="replace")
 
 
-@pytest.fixture(params=[Channels, Daphne])
+class Framed(Site):
+    """Uvicorn with the protocol that takes finished frames."""
+
+    program = ("uvicorn", "--ws", "livebell.transports.uvicorn:Protocol", "--ws-per-message-deflate", "false")
+
+
+@pytest.fixture(params=[Channels, Daphne, Framed])
 def site(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Site]:
     with request.param() as running:
         yield running
@@ -62,6 +68,43 @@ def test_other_routing_and_servers(site: Site, alice: Any) -> None:
         page.open()
         page.until(lambda: page.titles == ["now", "while away"])
     assert "Traceback" not in site.log.read_text()
+
+
+def test_finished_frames_of_every_size(alice: Any) -> None:
+    """Seven bits, sixteen, and more: what arrives is what was sent, on the path that frames once for all."""
+    with Framed() as site, Page(site, log_in(alice)) as one, Page(site, log_in(alice)) as two:
+        for body in ("", "x" * 100, "ü" * 9_000, "x" * 10_000):
+            for _ in range(10):
+                notify(alice, "t", body=body)
+        for page in (one, two):
+            page.until(lambda page=page: len(page.client.items) == 40)
+            assert {len(item.get("body", "")) for item in page.client.items.values()} == {0, 100, 9_000, 10_000}
+
+
+@pytest.mark.slow
+def test_who_does_not_read_is_dropped_and_comes_back(alice: Any) -> None:
+    """A client that stops reading is dropped within 15 s; its neighbour notices nothing; it then resumes without loss."""
+    with Framed() as site, Page(site, log_in(alice)) as quick, Page(site, log_in(alice)) as slow:
+        assert slow.socket is not None
+        raw = slow.socket.socket
+        for _ in range(1200):  # nobody asks ``slow`` for frames, so its library stops reading after a few
+            notify(alice, "t", body="x" * 10_000)
+        quick.until(lambda: len(quick.client.items) == 1200, 30)
+        deadline = time.monotonic() + 15
+        while connection_state(site.port, raw.getsockname()[1]) == "ESTABLISHED":
+            assert time.monotonic() < deadline, "still connected"
+            time.sleep(0.2)  # the kernel's table is the only witness
+        slow.until(lambda: len(slow.client.items) == 1200, 30)
+        assert slow.client.resets == 1, "the first connect, and no other"
+
+
+def connection_state(server: int, client: int) -> str:
+    """How the kernel sees the server's end of this connection."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        local, remote, state = line.split()[1:4]
+        if int(local.split(":")[1], 16) == server and int(remote.split(":")[1], 16) == client:
+            return "ESTABLISHED" if state == "01" else state
+    return "gone"
 
 
 @pytest.mark.parametrize("bus", ["redis", "core", "pubsub"])

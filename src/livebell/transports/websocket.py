@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from django.db import DatabaseError
 
+from ..hub import Hub
 from ..live import Live
 from ..protocol import MAX_INBOUND, SUBPROTOCOL, BadFrame, ClientHello, CloseCode, decode_hello
 from . import gate
 from .asgi import Message, Outlet, Receive, Scope, Send, reader_of
+from .frames import EXTENSION, Writer, text_frame
 
 logger = logging.getLogger("livebell.websocket")
 
@@ -34,6 +37,32 @@ class Socket(Outlet):
         return {"type": "websocket.close", "code": int(code)}
 
 
+class FramedSocket(Socket):
+    """A WebSocket of a server that takes finished frames."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, writer: Writer, *given: Any) -> None:
+        super().__init__(*given)
+        self._writer = writer
+        writer.when_drained(self._drained)
+
+    def send(self, text: str) -> bool:
+        """See ``hub.Connection``. One write to the transport; its buffer is the send that hasn't finished."""
+        return self._closing or self._writer.write(text_frame(text))
+
+    def close(self, code: CloseCode, *, retry: int = 0) -> None:
+        """See ``hub.Connection``. Who doesn't read is dropped, with what the buffer holds."""
+        if code is CloseCode.SLOW and not self._closing:
+            self._closing = True
+            self._writer.abort()
+        super().close(code, retry=retry)
+
+    def _drained(self) -> None:
+        if self.busy_since:
+            self._hub.free(self)
+
+
 async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     """One connection, from the handshake to the end."""
     await receive()
@@ -54,13 +83,21 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
         return await _refuse(send, error.code)
     if hello is None:
         return None
-    socket = Socket(reader, hello, gate.session_key(scope) or "", send, live.hub)
+    socket = _socket(scope, reader, hello, send, live.hub)
     live.hub.join(socket)
     try:
         await _listen(socket, receive)
     finally:
         live.hub.leave(socket)
         socket.cancel()
+
+
+def _socket(scope: Scope, reader: str, hello: ClientHello, send: Send, hub: Hub) -> Socket:
+    session = gate.session_key(scope) or ""
+    writer = scope.get("extensions", {}).get(EXTENSION)
+    if writer is None:
+        return Socket(reader, hello, session, send, hub)
+    return FramedSocket(writer, reader, hello, session, send, hub)
 
 
 async def _refuse(send: Send, code: CloseCode) -> None:
