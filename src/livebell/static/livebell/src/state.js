@@ -53,7 +53,7 @@ export class State {
     for (const stream of Object.keys(this.snapshot.at)) {
       this.cursor[stream] = Math.max(at(this.cursor, stream), at(other.cursor, stream));
     }
-    other.items.filter((item) => this.shows(item) && this.#counts(item)).forEach((item) => this.#add(item));
+    other.items.filter((item) => this.shows(item) && this.#counts(item)).forEach((item) => this.items.set(keyOf(item), item));
     return arrived.filter((item) => this.shows(item));
   }
 
@@ -91,17 +91,12 @@ export class State {
     this.cursor[entry.stream] = entry.seq;
     if (entry.retracts) return this.#drop(keyOf({ ...entry, seq: entry.retracts }));
     if (entry.gone) return this.#drop(keyOf(entry));
-    if (this.#counts(entry)) this.#add(entry);
+    if (this.#counts(entry)) this.items.set(keyOf(entry), entry);
     return entry;
   }
 
   #counts({ stream, seq }) {
     return seq > at(this.snapshot.at, stream);
-  }
-
-  #add(item) {
-    const key = keyOf(item);
-    if (!this.gone.has(key)) this.items.set(key, item);
   }
 
   #drop(key) {
