@@ -33,7 +33,7 @@ ARROWS = {
     "admin": {"api", "models"},
     "checks": {"conf", "models"},
     "signals": {"api", "store", "audience"},
-    "templatetags": {"api", "store", "conf", "words"},
+    "templatetags": {"api", "conf", "words"},
     "management": {"api", "audience", "content", "models", "store"},
     "testing": {"api", "store", "models"},
     "apps": {"checks", "signals"},

@@ -26,8 +26,8 @@ class Found:
 
 def since(user: Any, asked: ClientHello) -> Found:
     """A reset if the position can't be continued; else the snapshot and every entry above the position."""
-    epoch, standing = store.epoch(), api.standing(user)
-    snapshot = standing.snapshot
+    standing = api.standing(user)
+    epoch, snapshot = standing.epoch, standing.snapshot
     hello = Hello(v=1, epoch=epoch, now=store.now(), ping=PING_EVERY, spread=SPREAD)
     if asked.epoch != epoch or not continues(asked.cursor, standing):
         return _found(hello, Reset(epoch=epoch, snapshot=snapshot))

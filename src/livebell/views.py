@@ -66,12 +66,11 @@ def items(request: HttpRequest) -> HttpResponse:
         limit = int(request.GET.get("limit", 20))
         if only not in FILTERS:
             raise ValueError(f"filter: {only[:20]!r} is none of unread, archived")
-        page, following = store.items(
-            api.key_of(request.user), api.standing(request.user), only=only, before=before, limit=limit
-        )
+        standing = api.standing(request.user)
+        page, following = store.items(api.key_of(request.user), standing, only=only, before=before, limit=limit)
     except ValueError as error:
         return _json({"error": str(error)}, status=400)
-    return _json({"epoch": store.epoch(), "now": store.now(), "items": page, "next": following or None})
+    return _json({"epoch": standing.epoch, "now": store.now(), "items": page, "next": following or None})
 
 
 @require_POST
@@ -88,7 +87,8 @@ def mark(request: HttpRequest) -> HttpResponse:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _json({"error": str(error)}, status=400)
     api.mark(request.user, marking)
-    return _json({"epoch": store.epoch(), "snapshot": api.standing(request.user).snapshot})
+    standing = api.standing(request.user)
+    return _json({"epoch": standing.epoch, "snapshot": standing.snapshot})
 
 
 @require_GET

@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from ..protocol import Cursor, Entry, Snapshot
-from .log import as_entry, entry_columns
+from .log import as_entry, entry_columns, epoch
 from .sql import TABLES, Dialect, dialect, execute, key_param, key_type, pack, run
 
 MAX_RECEIPTS = 200
@@ -34,6 +34,7 @@ class Standing:
 
     snapshot: Snapshot
     floor: Cursor
+    epoch: str
 
 
 class Item(Entry, frozen=True, omit_defaults=True, kw_only=True):
@@ -68,7 +69,7 @@ def _standing(rows: list[tuple[Any, ...]]) -> Standing:
         through={row[0]: row[3] for row in rows},
         read={row[0]: json.loads(row[4]) for row in rows if row[4] not in (None, "[]")},
     )
-    return Standing(snapshot, {row[0]: row[2] for row in rows})
+    return Standing(snapshot, {row[0]: row[2] for row in rows}, rows[0][8] or epoch())
 
 
 def _stand(d: Dialect) -> str:
@@ -141,7 +142,7 @@ def _standings(d: Dialect) -> str:
                     SELECT c.seq FROM {TABLES["receipt"]} c
                     WHERE c.user_id = p.user_id AND c.stream_id = p.id AND c.seq > p.through
                     ORDER BY c.seq DESC LIMIT {MAX_RECEIPTS}) newest) AS receipts,
-               COALESCE(r.rev, 0), {above("through")} AS unread, {above("seen")} AS unseen
+               COALESCE(r.rev, 0), {above("through")} AS unread, {above("seen")} AS unseen, (SELECT value FROM {TABLES["epoch"]}) AS epoch
         FROM p LEFT JOIN {TABLES["reader"]} r ON r.user_id = p.user_id"""
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
 
-from .. import api, store
+from .. import api
 from ..conf import conf
 from ..words import label, words
 
@@ -34,7 +34,8 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
     user = getattr(request, "user", None)
     if request is None or not getattr(user, "is_authenticated", False):
         return ""
-    snapshot = api.standing(user).snapshot
+    standing = api.standing(user)
+    snapshot = standing.snapshot
     unseen = options.get("count") == "unseen"
     count = snapshot.unseen if unseen else snapshot.unread
     socket_path = f"/{conf().SOCKET_PATH.lstrip('/')}"
@@ -48,7 +49,7 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
             "stream_url": socket_path,
             "socket_path": conf().SOCKET_URL or socket_path,
             "user_key": salted_hmac("livebell.tabs", api.key_of(user)).hexdigest()[:16],
-            "initial": msgspec.json.encode({"epoch": store.epoch(), "snapshot": snapshot}).decode(),
+            "initial": msgspec.json.encode({"epoch": standing.epoch, "snapshot": snapshot}).decode(),
             "count": count,
             "count_text": f"{CAP}+" if count > CAP else str(count),
             "label": label(count, unseen=unseen),

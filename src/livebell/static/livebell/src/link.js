@@ -137,7 +137,7 @@ export class Link {
     this.#check(now);
     if (slept && !this.wire) this.wake();
     if (!this.wire && now - this.lostAt > LATE) this.env.change("offline");
-    if (this.wire?.rung && !this.trial && now > this.betterAt && false) this.#climb();
+    if (this.wire?.rung && !this.trial && now > this.betterAt) this.#climb();
   }
 
   /** By the wall clock, which also runs while the machine sleeps. */
