@@ -61,7 +61,8 @@ class Proxy:
             head = _head(client)
             kind = _kind(head)
             if kind in self.blocked:
-                return client.sendall(REFUSAL)
+                client.sendall(REFUSAL)
+                return
             with socket.create_connection(("127.0.0.1", self.target)) as server:
                 self.used.append(kind)
                 entry = (kind, client, server)

@@ -23,7 +23,7 @@ ARROWS = {
     "api": {"store", "bus", "conf", "content", "audience", "models"},
     "catchup": {"api", "store", "protocol"},
     "sessions": set(),
-    "live": {"hub", "store", "bus", "api", "conf", "content", "sessions"},
+    "live": {"protocol", "hub", "store", "bus", "api", "conf", "content", "sessions"},
     "transports": {"live", "hub", "api", "protocol", "conf"},
     "asgi": {"live", "transports", "conf"},
     "routing": {"transports", "conf"},

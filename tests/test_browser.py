@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -213,9 +214,12 @@ def test_ten_tabs_are_one_socket(site: Site, alice: Any, enter: Enter) -> None:
             tab.badge(3)
             tab.until("livebell.titles.slice(-2)", ["second", "third"])
         assert (proxy.open("socket"), proxy.used.count("socket")) == (1, 2)
-        shown = lambda: [title for tab in tabs for title in tab.texts(".lb-toast .lb-link")]
-        until(tabs[0].page, lambda: shown()[:2], ["third", "second"])
+        until(tabs[0].page, lambda: toasts(tabs)[:2], ["third", "second"])
         print(f"the next leader told what came meanwhile after {1000 * took:.0f} ms")
+
+
+def toasts(tabs: list[Tab]) -> list[str]:
+    return [title for tab in tabs for title in tab.texts(".lb-toast .lb-link")]
 
 
 # Ways to connect
@@ -368,7 +372,7 @@ def test_a_screen_reader_is_not_flooded(site: Site, alice: Any, enter: Enter) ->
     said = tab.ask("said")
     times, texts = [one[0] for one in said], [one[1] for one in said]
     assert len(texts) >= 3
-    assert all(later - sooner >= 5_000 for sooner, later in zip(times, times[1:], strict=False))
+    assert all(later - sooner >= 5_000 for sooner, later in pairwise(times))
     assert sum(int(text.split()[0]) for text in texts) == 30
     assert texts[0] == "1 new notification"
 

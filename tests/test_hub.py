@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from livebell import hub as hub_module
 from livebell.hub import Connection, Hub
 from livebell.protocol import CloseCode, Entry, Snapshot
+from tests.helpers import at_once
 
 
 @dataclass
@@ -106,14 +107,6 @@ class Line(Connection):
     @property
     def seqs(self) -> list[int]:
         return [e["seq"] for frame in self.frames if frame["type"] == "entries" for e in frame["entries"]]
-
-
-def at_once(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        while True:
-            work.send(None)
-    except StopIteration:
-        pass
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,7 @@ from livebell import hub, store
 from livebell.models import Entry, Mark, Notification, Reader, Receipt, Stream
 from livebell.protocol import CloseCode
 from livebell.store import log
+from tests.helpers import at_once
 from tests.reference_client import Client, Key
 
 RECORDED = Path(__file__).parent / "js" / "recorded.jsonl"
@@ -33,15 +34,6 @@ pytestmark = pytest.mark.timeout(300)
 
 SLOW_AFTER = 5
 """Frames on the wire of a connection after which its send no longer finishes."""
-
-
-def at_once(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine without an event loop: one thread plays everybody, so that a history is the same each time."""
-    try:
-        while True:
-            work.send(None)
-    except StopIteration:
-        pass
 
 
 class Wire(hub.Connection):

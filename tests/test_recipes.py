@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,11 @@ def ann(transactional_db: None) -> Any:
 
 
 @pytest.fixture
-def site(transactional_db: None) -> Iterator[Site]:
-    streams = {"STREAMS": "tests.topics.orders"}
-    with override_settings(LIVEBELL=streams), serving(**streams) as running:
+def site(transactional_db: None, redis_server: Any) -> Iterator[Site]:
+    """Over Redis, because a push of one process reaches another only over a bus."""
+    chosen = {"PREFIX": f"recipes{time.time_ns()}", "STREAMS": "tests.topics.orders"}
+    here = {"BUS": "redis", "REDIS_URL": redis_server.url, **chosen}
+    with override_settings(LIVEBELL=here), serving(bus="redis", redis=redis_server.url, **chosen) as running:
         yield running
 
 
@@ -77,29 +80,36 @@ def bundled(npm: Path, source: str) -> str:
     return subprocess.run(command, cwd=npm, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def opened(browser: Browser, user: Any, site: Site, html: str, script: str, *, strict: bool = False) -> Tab:
-    """The test page with a recipe in it; the policy only stays where the libraries can live with it."""
+@pytest.fixture
+def opened(browser: Browser, ann: Any, site: Site) -> Iterator[Callable[..., Tab]]:
+    """Opens the test page with a recipe in it; the policy only stays where the libraries can live with it."""
+    someone = Person(browser, ann)
 
-    def page(route: Route) -> None:
+    def recipe(html: str, script: str, *, strict: bool = False) -> Tab:
+        return someone.tab(f"{site.url}/", before=lambda page: prepare(page, site, html, script, strict))
+
+    yield recipe
+    someone.context.close()
+
+
+def prepare(page: Page, site: Site, html: str, script: str, strict: bool) -> None:
+    asked = count()
+
+    def with_recipe(route: Route) -> None:
         answer = route.fetch()
         body = answer.text().replace("</main>", f'{html}</main><script type="module" src="/recipe.js"></script>')
         headers = {n: v for n, v in answer.headers.items() if strict or n != "content-security-policy"}
         route.fulfill(response=answer, body=body, headers=headers)
 
-    def before(tab: Page) -> None:
-        tab.route(f"{site.url}/", page)
-        tab.route("**/recipe.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
-        tab.route("**/order/", lambda route: route.fulfill(body=json.dumps(len(asked)), content_type="text/html"))
-        tab.on("request", lambda request: request.url.endswith("/order/") and asked.append(request.url))
-
-    asked: list[str] = []
-    return Person(browser, user).tab(f"{site.url}/", before=before)
+    page.route(f"{site.url}/", with_recipe)
+    page.route("**/recipe.js", lambda route: route.fulfill(body=script, content_type="text/javascript"))
+    page.route("**/order/", lambda route: route.fulfill(body=str(next(asked)), content_type="text/html"))
 
 
-def test_plain(browser: Browser, ann: Any, site: Site) -> None:
+def test_plain(ann: Any, opened: Callable[..., Tab]) -> None:
     """A pushed value is in the page, as text, under the strictest policy; the number follows."""
     recipe = blocks("plain")
-    tab = opened(browser, ann, site, recipe["html"].replace("order:15", "order:15"), recipe["js"], strict=True)
+    tab = opened(recipe["html"], recipe["js"], strict=True)
     tab.until(f"{TEXT}.includes('0 unread')")
     notify(ann, "x")
     tab.until(f"{TEXT}.includes('1 unread')")
@@ -111,26 +121,42 @@ def test_plain(browser: Browser, ann: Any, site: Site) -> None:
     tab.fine()
 
 
-def test_htmx(browser: Browser, ann: Any, site: Site, npm: Path) -> None:
+def test_htmx(ann: Any, opened: Callable[..., Tab], npm: Path) -> None:
     """A push makes the part fetch itself again."""
     script = (npm / "node_modules/htmx.org/dist/htmx.min.js").read_text()
-    tab = opened(browser, ann, site, blocks("htmx")["html"], script)
-    order = "document.getElementById('order').innerText"
-    number = f"Number({order}) || 0"
-    tab.page.wait_for_load_state("networkidle")
-    before = tab.ask(number)
-    push("order:15", "changed")
-    tab.until(f"{number} > {before}")
+    html = blocks("htmx")["html"]
+    tab = opened(html.replace(", livebell:state from:document", ""), script)
+    text = "document.getElementById('order').innerText"
+    tab.until("document.readyState", "complete")
+    notify(ann, "which shows that the page is heard")
+    tab.badge(1)
+    for number in ("0", "1"):
+        push("order:15", "changed")
+        tab.until(text, number)
+    opened(html, script).until(text, "0")
 
 
 @pytest.mark.parametrize("name", ["alpine", "react", "vue"])
-def test_the_number_elsewhere(name: str, browser: Browser, ann: Any, site: Site, npm: Path) -> None:
+def test_the_number_elsewhere(name: str, ann: Any, opened: Callable[..., Tab], npm: Path) -> None:
     """A component of the page shows the bell's number, from the start and after every change."""
     notify(ann, "before")
     recipe = blocks(name)
     source = recipe.get("jsx") or recipe.get("js") or 'import Alpine from "alpinejs"; Alpine.start();'
-    tab = opened(browser, ann, site, recipe.get("html", '<div id="app"></div>'), bundled(npm, source))
+    tab = opened(recipe.get("html", '<div id="app"></div>'), bundled(npm, source))
     tab.until(f"{TEXT}.includes('1 unread')")
     notify(ann, "x")
     tab.until(f"{TEXT}.includes('2 unread')")
     assert tab.wrong == []
+
+
+def test_without_the_bell(ann: Any, opened: Callable[..., Tab]) -> None:
+    """The headless client, as docs/bell.md starts it."""
+    script = dict(BLOCK.findall((RECIPES.parent / "bell.md").read_text()))["js"]
+    tab = opened("", f"{script}\nwindow.headless = bell;", strict=True)
+    tab.until("window.headless?.state", "open")
+    notify(ann, "x")
+    tab.until("headless.unread", 1)
+    tab.ask("headless.readAll()")
+    tab.until("headless.unread", 0)
+    assert tab.ask("headless.list().then(({ items }) => items.map((item) => item.title))") == ["x"]
+    tab.fine()

@@ -9,10 +9,7 @@ from typing import Any
 import msgspec
 
 from . import api, store
-from .protocol import ClientHello, Counted, Cursor, Entries, Frame, Hello, Reset, Snapshot
-
-PING_EVERY = 25
-SPREAD = 10_000
+from .protocol import PING_EVERY, SPREAD, VERSION, ClientHello, Counted, Cursor, Entries, Frame, Hello, Reset, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ def since(user: Any, asked: ClientHello) -> Found:
     """A reset if the position can't be continued; else the snapshot and every entry above the position."""
     standing = api.standing(user)
     epoch, snapshot = standing.epoch, standing.snapshot
-    hello = Hello(v=1, epoch=epoch, now=store.now(), ping=PING_EVERY, spread=SPREAD)
+    hello = Hello(v=VERSION, epoch=epoch, now=store.now(), ping=PING_EVERY, spread=SPREAD)
     if asked.epoch != epoch or not continues(asked.cursor, standing):
         return _found(hello, Reset(epoch=epoch, snapshot=snapshot))
     return _found(hello, Counted(epoch=epoch, snapshot=snapshot), *_entries(epoch, asked.cursor, snapshot))

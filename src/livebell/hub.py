@@ -19,7 +19,22 @@ from random import uniform
 from time import monotonic
 from typing import Any, Protocol
 
-from .protocol import CloseCode, Counted, Cursor, Entries, Entry, Frame, Hello, Ping, Push, Reset, Snapshot, encode
+from .protocol import (
+    PING_EVERY,
+    SPREAD,
+    VERSION,
+    CloseCode,
+    Counted,
+    Cursor,
+    Entries,
+    Entry,
+    Hello,
+    Ping,
+    Push,
+    Reset,
+    Snapshot,
+    encode,
+)
 
 logger = logging.getLogger("livebell.hub")
 
@@ -27,10 +42,6 @@ AT_ONCE = 500
 """Readers counted, or connections that are behind caught up, in one pass: bounds what one query brings into memory."""
 SLICE = 100
 """Sends between two moments at which the rest of the process gets its turn."""
-PING_EVERY = 25
-"""Seconds between two pings."""
-SPREAD = 10_000
-"""Milliseconds over which clients spread their return after a deploy."""
 SEND_DEADLINE = 10.0
 """Seconds after which a connection whose send does not finish is closed."""
 RETRY_EVERY = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -377,7 +388,7 @@ class Hub:
         for name, head in at.items():
             self._step_on(connection, name, (cursor or at).get(name, head), head)
         if first:
-            hello = Hello(v=1, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=SPREAD)
+            hello = Hello(v=VERSION, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=SPREAD)
             self._send(connection, encode(hello))
         if connection.busy_since:
             self._void(connection)
@@ -533,4 +544,4 @@ class Hub:
             del self.streams[name]
 
 
-__all__ = ["Connection", "Frame", "Hub", "Page", "Reader", "Source", "Standing", "Stream"]
+__all__ = ["Connection", "Hub", "Page", "Position", "Source", "Standing"]

@@ -24,7 +24,8 @@ from .bus import Hints, get_bus
 from .bus.channel_layer import ChannelLayerBus, layer_or_none, listen_to_layer
 from .conf import conf
 from .content import NotifyError
-from .hub import PING_EVERY, Hub
+from .hub import Hub
+from .protocol import PING_EVERY
 
 logger = logging.getLogger("livebell.live")
 

@@ -18,6 +18,10 @@ VERSION = 1
 """Version of the frames. A client that says another one is closed with ``CloseCode.VERSION``."""
 
 SUBPROTOCOL = "livebell.v1"
+PING_EVERY = 25
+"""Seconds between two pings."""
+SPREAD = 10_000
+"""Milliseconds over which clients spread their return after a deploy."""
 MAX_INBOUND = 4096
 """Largest frame accepted from a client, in bytes."""
 
