@@ -290,3 +290,18 @@ def test_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
     breaker.mend()
     assert breaker.closed
     assert breaker.closed
+
+
+async def test_bad_bytes_deafen_nobody(redis_server: Any, request: pytest.FixtureRequest) -> None:
+    """What isn't JSON, isn't text, or is nested without end: ignored, and the next hint is heard."""
+    import redis
+
+    from livebell.conf import conf
+
+    with configured(request, "redis"), redis.Redis.from_url(redis_server.url) as client:
+        async with listening(RedisBus()) as ear:
+            await ear.until("gap")
+            for data in (b"\xff", b'{"hints":{"\xff":1}}', b"[" * 100_000, b"", b"null"):
+                client.publish(f"{conf().PREFIX}:bus", data)
+            client.publish(f"{conf().PREFIX}:bus", b'{"hints":{"user:1":7}}')
+            await ear.until(("hint", {"user:1": 7}))

@@ -471,3 +471,68 @@ def test_an_idle_connection_is_small(hub: Hub, log: Log) -> None:
     joined(hub, *lines)
     assert all(line.behind is lines[0].behind for line in lines)
     assert all(line.pushes is None and line.cursor is None for line in lines)
+
+
+def test_a_resume_survives_a_server_that_takes_its_time(hub: Hub, log: Log) -> None:
+    """Busy with the hello already: it still gets its snapshot and what it missed, and no reset."""
+    log.add("user:1", 3)
+    line = Line("1", {"user:1": 1, "all": 0}, slow=True)
+    joined(hub, line)
+    for _ in range(6):
+        line.slow = False
+        hub.free(line)
+        passes(hub)
+    assert line.types == ["hello", "snapshot", "entries"]
+    assert line.seqs == [2, 3]
+
+
+def test_the_snapshot_that_names_a_stream_comes_before_its_entries(hub: Hub, log: Log) -> None:
+    """A topic is granted while a connection is busy: it hears of the topic before it hears from it."""
+    log.add("topic", 5)
+    line = Line("1")
+    joined(hub, line)
+    line.slow = True
+    log.add("user:1")
+    hub.hint({"user:1": 1})
+    passes(hub)
+    log.stands["1"].append("topic")
+    log.revs["1"] = 1
+    hub.hint({"reader:1": 1})
+    passes(hub)
+    log.add("topic")
+    hub.hint({"topic": 6})
+    line.slow = False
+    hub.free(line)
+    passes(hub, 4)
+    names = [frame.get("stream") or frame["type"] for frame in line.frames[3:]]
+    assert names == ["snapshot", "topic"]
+
+
+def test_who_cant_be_counted_keeps_nobody_from_the_log(hub: Hub, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting fails, pulling goes on."""
+    line = Line("1")
+    joined(hub, line)
+
+    async def fail(readers: Any) -> Any:
+        raise OSError("no count")
+
+    monkeypatch.setattr(log, "standings", fail)
+    log.add("user:1")
+    hub.hint({"user:1": 1, "reader:1": 1})
+    with pytest.raises(OSError, match="no count"):
+        at_once(hub._pass())
+    assert line.seqs == [1]
+
+
+def test_a_review_reaches_everybody(hub: Hub, log: Log) -> None:
+    """Whoever comes and goes meanwhile: within one round, each who stays is asked again."""
+    lines = crowd(log, 300)
+    joined(hub, *lines)
+    passes(hub)
+    asked: set[str] = set()
+    for part in range(60):
+        hub.leave(lines[part])
+        hub.review(part, 60)
+        asked |= hub._stale.keys()
+        passes(hub)
+    assert {line.reader for line in lines[60:]} <= asked

@@ -17,7 +17,7 @@ from django.test import override_settings
 from playwright.sync_api import Browser, Page, Route
 
 from livebell import notify, push
-from tests.browser import Person, Tab, chromium_browser
+from tests.browser import BELL, Person, Tab, chromium_browser
 from tests.conftest import had
 from tests.helpers import person
 from tests.services import Unavailable
@@ -122,18 +122,18 @@ def test_plain(ann: Any, opened: Callable[..., Tab]) -> None:
 
 
 def test_htmx(ann: Any, opened: Callable[..., Tab], npm: Path) -> None:
-    """A push makes the part fetch itself again."""
+    """A push makes the part fetch itself again, and so does a connection that comes back."""
     script = (npm / "node_modules/htmx.org/dist/htmx.min.js").read_text()
-    html = blocks("htmx")["html"]
-    tab = opened(html.replace(", livebell:state from:document", ""), script)
-    text = "document.getElementById('order').innerText"
-    tab.until("document.readyState", "complete")
+    tab = opened(blocks("htmx")["html"], script)
+    number = "Number(document.getElementById('order').innerText)"
+    tab.until("document.getElementById('order').hasAttribute('data-htmx-powered')")
     notify(ann, "which shows that the page is heard")
     tab.badge(1)
-    for number in ("0", "1"):
-        push("order:15", "changed")
-        tab.until(text, number)
-    opened(html, script).until(text, "0")
+    push("order:15", "changed")
+    tab.until(f"{number} >= 0")
+    before = tab.ask(number)
+    tab.ask(f"{BELL}.bell.link.lose()")
+    tab.until(f"{number} > {before}")
 
 
 @pytest.mark.parametrize("name", ["alpine", "react", "vue"])

@@ -475,3 +475,60 @@ def test_http_has_the_same_gate(alice: Any) -> None:
         for query in ("cursor=x", "wait=soon", "wait=1&rev=x", 'cursor={"all":-1}'):
             assert http.get(f"/livebell/socket/?{query}", headers=cookies).status_code == 400
         assert "Traceback" not in site.log.read_text()
+
+
+def rule_that_fails(user: Any) -> list[str]:
+    """A project's own rule with a bug in it, for one user."""
+    if user.username == "bob":
+        raise AttributeError("a bug in the project's rule")
+    return ["news"]
+
+
+def test_a_failing_rule_concerns_only_its_user(alice: Any, bob: Any) -> None:
+    """``STREAMS`` raises for bob: he gets no topics, and everybody gets everything else."""
+    rule = "tests.test_site.rule_that_fails"
+    with serving(STREAMS=rule) as site, Page(site, log_in(bob)) as other, Page(site, log_in(alice)) as page:
+        notify("news", "for readers of news")
+        notify(EVERYONE, "for all")
+        page.badge(2)
+        other.badge(1)
+        assert "a bug in the project's rule" in site.log.read_text()
+
+
+def test_a_deleted_group_begins_no_new_history(alice: Any, bob: Any) -> None:
+    """Its members lose it; nobody else is reset."""
+    team = Group.objects.create(name="team")
+    alice.groups.add(team)
+    notify(team, "before")
+    with serving() as site, Page(site, log_in(alice)) as page, Page(site, log_in(bob)) as other:
+        team.delete()
+        page.until(lambda: f"group:{team.pk}" not in page.client.cursor and len(page.client.cursor) == 2)
+        notify(EVERYONE, "after")
+        other.badge(1)
+        assert other.client.resets == 1
+        assert "new epoch" not in site.log.read_text()
+
+
+def test_logged_out_between_handshake_and_hello(alice: Any) -> None:
+    """The session is asked again when the hello comes."""
+    browser = HttpClient()
+    browser.force_login(alice)
+    with serving() as site, open_socket(site, cookie=browser.cookies["sessionid"].value) as socket:
+        browser.logout()
+        socket.send('{"type": "hello"}')
+        assert last_code(socket) == CloseCode.SESSION_ENDED
+
+
+def test_abandoned_polls_count_for_nothing(alice: Any) -> None:
+    """Thirty long polls that nobody waits for close no living socket."""
+    cookie = log_in(alice)
+    with serving() as site, Page(site, cookie) as page:
+        for _ in range(30):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.get(
+                    f"{site.url}/livebell/socket/?wait=30", headers={"Cookie": f"sessionid={cookie}"}, timeout=0.1
+                )
+                httpx.get(f"{site.url}/livebell/socket/", headers={"Cookie": f"sessionid={cookie}"}, timeout=0.1)
+        notify(alice, "still here")
+        page.badge(1)
+        assert page.client.resets == 1

@@ -318,7 +318,7 @@ def test_what_has_moved_is_named_with_its_position() -> None:
     rev = mark(ann)
     key = api.key_of(ann)
     found = store.moved({"a": 1, "b": 5, "gone": 3}, {key: rev - 1, "987654": 2})
-    assert found.streams == {"a": 2, "b": 1, "gone": 0}
+    assert found.streams == {"a": 2, "b": 1, "gone": None}
     assert found.readers == {key: rev, "987654": 0}
 
 

@@ -236,6 +236,15 @@ def _say(moved: dict[str, int]) -> None:
         get_bus().publish({"hints": moved})
 
 
+def gone(key: str) -> None:
+    """Say that a user has been deleted: whoever is connected as that user is asked again, and closed."""
+    _tell_readers({key: _BEYOND})
+
+
+_BEYOND = 2**53 - 1
+"""A rev above all others; there are no marks any more that could have one."""
+
+
 def _number(rows: Sequence[int]) -> None:
     for row in rows:
         number([row])

@@ -48,7 +48,8 @@ def livebell_asgi(application: Application) -> Application:
 
 
 def _is_ours(scope: Scope) -> bool:
-    path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+    prefix = scope.get("root_path", "") or settings.FORCE_SCRIPT_NAME or ""
+    path = scope["path"].removeprefix(prefix.rstrip("/"))
     return bool(path.strip("/") == conf().SOCKET_PATH.strip("/"))
 
 

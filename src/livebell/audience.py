@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.db import connections
 from django.db.models import Model, QuerySet
 
 from .content import NotifyError
@@ -116,6 +117,9 @@ def _queryset(users: QuerySet[Any]) -> Iterator[str]:
         raise NotifyError("audience", f"a queryset of users is wanted, not of {users.model.__name__}")
     manager = get_user_model()._base_manager.using(users.db)
     keys = manager.filter(pk__in=users.values("pk")).order_by("pk").values_list("pk", flat=True)
+    if connections[users.db].vendor == "sqlite":
+        # An open cursor would hold the snapshot that the INSERT has to get past: "database is locked", at once.
+        return (f"user:{pk}" for pk in list(keys))
     return (f"user:{pk}" for pk in keys.iterator(chunk_size=2000))
 
 

@@ -89,8 +89,8 @@ class Connection(ABC):
     """A socket and a cursor. The transport subclasses it."""
 
     __slots__ = (
-        "__weakref__", "behind", "busy_since", "cursor", "epoch", "pushes", "reader", "session", "stale", "started",
-        "until",
+        "__weakref__", "behind", "busy_since", "cursor", "epoch", "greeted", "pushes", "reader", "session", "stale",
+        "started", "until",
     )  # fmt: skip
 
     def __init__(self, reader: str, epoch: str, cursor: Cursor, session: str = "") -> None:
@@ -102,6 +102,8 @@ class Connection(ABC):
         self.epoch = epoch
         self.cursor: Cursor | None = cursor
         """Where the client says it stands, until it is answered."""
+        self.greeted = False
+        """It has been sent a hello."""
         self.started = False
         self.behind: Cursor = _LEVEL
         """Positions on the streams on which it isn't level with the hub."""
@@ -204,7 +206,7 @@ class Hub:
             self._send(connection, connection.pushes.pop(next(iter(connection.pushes))))
         if connection.stale:
             self._recount(connection.reader)
-        if connection.behind:
+        elif connection.behind:
             self._lagging[connection] = None
             self._wake.set()
 
@@ -230,7 +232,7 @@ class Hub:
 
     def review(self, part: int, parts: int) -> None:
         """Ask again what one in *parts* of the readers may read; they are only told if it has changed."""
-        quiet = set(list(self.readers)[part::parts]) - self._stale.keys()
+        quiet = {key for key in self.readers if hash(key) % parts == part} - self._stale.keys()
         self.recount(quiet)
         self._quiet |= quiet
 
@@ -303,8 +305,10 @@ class Hub:
                 self._wake.set()
 
     async def _pass(self) -> None:
-        await self._count()
-        await self._level()
+        try:
+            await self._count()
+        finally:  # whoever can't be counted must not keep the others from their entries
+            await self._level()
 
     async def _count(self) -> None:
         """New snapshots for whom something was read, taken back, granted or withdrawn; first ones for who has just come."""
@@ -329,7 +333,7 @@ class Hub:
 
     async def _expel_ended(self, readers: Iterable[str]) -> None:
         """Whoever is counted again is asked again who it is: this is how a logout reaches a socket (invariant 7)."""
-        known = [c for key in readers for c in self.readers[key].connections if c.started and c.session]
+        known = [c for key in readers for c in self.readers[key].connections if c.session]
         if not known:
             return
         ended = await self.source.ended({c.session: c.reader for c in known})
@@ -358,6 +362,8 @@ class Hub:
             else:
                 connection.stale = False
                 self._send(connection, text)
+                if connection.behind and not connection.busy_since:
+                    self._lagging[connection] = None
 
     def _nothing_new(self, reader: Reader, snapshot: Snapshot) -> bool:
         quiet = reader.key in self._quiet
@@ -378,26 +384,26 @@ class Hub:
 
     def _start(self, connection: Connection, standing: Standing, counted: str) -> None:
         """Answer a newcomer: from its cursor on, or with a reset if that can't be continued."""
+        if not connection.greeted:
+            connection.greeted = True
+            hello = Hello(v=VERSION, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=SPREAD)
+            self._send(connection, encode(hello))
+            if connection.busy_since:
+                connection.stale = True
+                return
         at, cursor = standing.snapshot.at, connection.cursor
         fresh = cursor is None or not cursor or connection.epoch != self.epoch
         if fresh or any(not standing.floor.get(s, 0) <= cursor[s] <= at[s] for s in cursor.keys() & at.keys()):  # type: ignore[index,union-attr]
             cursor, counted = at, encode(Reset(epoch=self.epoch, snapshot=standing.snapshot))
-        first = connection.cursor is not None
         connection.started, connection.stale, connection.cursor = True, False, None
         connection.epoch = self.epoch
         for name, head in at.items():
             self._step_on(connection, name, (cursor or at).get(name, head), head)
-        if first:
-            hello = Hello(v=VERSION, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=SPREAD)
-            self._send(connection, encode(hello))
-        if connection.busy_since:
-            self._void(connection)
-        else:
-            self._send(connection, counted)
+        self._send(connection, counted)
 
     async def _level(self) -> None:
         """Pull every dirty stream and every position that is behind, in one query, and send what comes."""
-        waiting = [c for c in self._lagging if c.behind and not c.busy_since]
+        waiting = [c for c in self._lagging if c.behind and not c.busy_since and not c.stale]
         lagging, dirty = waiting[:AT_ONCE], [name for name in self._dirty if name in self.streams]
         self._dirty, self._lagging = {}, dict.fromkeys(waiting[AT_ONCE:])
         if self._lagging:
@@ -439,7 +445,7 @@ class Hub:
                 self._recount(connection.reader)
             if connection.behind and stream.name in connection.behind:
                 continue
-            if connection.busy_since:
+            if connection.busy_since or connection.stale:
                 self._lag(connection, stream.name, prev)
             else:
                 self._send(connection, text)
@@ -512,7 +518,7 @@ class Hub:
         if not connection.behind:
             connection.behind = {}
         connection.behind[name] = position
-        if not connection.busy_since:
+        if not connection.busy_since and not connection.stale:
             self._lagging[connection] = None
             self._wake.set()
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.db import Error, InterfaceError, OperationalError, connections
 
 from . import api, sessions, store
 from .bus import Hints, get_bus
@@ -79,9 +79,11 @@ class Live:
             epoch = await self.db(store.epoch)
             self.hub = Hub(source, epoch=epoch, now=store.now, max_connections=conf().MAX_CONNECTIONS)
             self.bus.attach(self)
-            loops = [self.hub.run(), self.bus.listen(self), self._check(), self._sweep(), self._tick(), self._take_in()]
+            listen = partial(self.bus.listen, self)
+            loops: list[Callable[[], Coroutine[Any, Any, None]]]
+            loops = [self.hub.run, listen, self._check, self._sweep, self._tick, self._take_in]
             if conf().LAYER_PUBLISH and not isinstance(self.bus, ChannelLayerBus) and layer_or_none() is not None:
-                loops.append(listen_to_layer(self))
+                loops.append(partial(listen_to_layer, self))
             self._tasks = [self._loop.create_task(self._guard(loop)) for loop in loops]
 
     async def stop(self) -> None:
@@ -152,12 +154,14 @@ class Live:
 
     # The loops.
 
-    async def _guard(self, loop: Coroutine[Any, Any, None]) -> None:
-        try:
-            await loop
-        except Exception:
-            logger.critical("live: a loop has ended, this process is no longer live", exc_info=True)
-            raise
+    async def _guard(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Keep a loop going, whatever happens in it that nobody thought of."""
+        while True:
+            try:
+                await loop()
+            except Exception:
+                logger.critical("live: a loop has failed, starting it again", exc_info=True)
+            await asyncio.sleep(SWEEP_EVERY)
 
     async def _check(self) -> None:
         """The position check: what was missed, for whatever reason, is found here (invariant 4)."""
@@ -171,9 +175,10 @@ class Live:
                     continue
                 self._gap.clear()
                 await self._compare()
-            except DatabaseError as error:
+            except Error as error:
                 mark = None
                 logger.warning("live: position check failed, will be repeated: %r", error)
+                await asyncio.sleep(SWEEP_EVERY)  # the gap still stands, and would have us ask again at once
             last = self._loop.time()
             took = last - began
 
@@ -187,7 +192,7 @@ class Live:
     async def _compare(self) -> None:
         heads = self.hub.heads
         moved = await self._watch(store.moved, heads, self.hub.revs)
-        if any(position < heads[name] for name, position in moved.streams.items()):
+        if any(position is not None and position < heads[name] for name, position in moved.streams.items()):
             logger.error("live: the database is older than what was sent: beginning a new epoch")
             self.hub.restart(await self.db(store.new_epoch))
         elif moved.epoch != self.hub.epoch:
@@ -206,7 +211,7 @@ class Live:
             await asyncio.sleep(SWEEP_EVERY)
             try:
                 highest = await self.db(sweep, highest)
-            except DatabaseError as error:
+            except Error as error:
                 logger.warning("live: sweep failed, will be repeated: %r", error)
 
     async def _tick(self) -> None:
@@ -270,7 +275,16 @@ def standings(readers: Collection[str]) -> dict[str, store.Standing]:
     if conf().topics is None:
         return store.standings(dict.fromkeys(readers, ()))
     users = get_user_model()._base_manager.in_bulk(list(readers))
-    return store.standings({str(user.pk): api.topics_of(user) for user in users.values()})
+    return store.standings({str(user.pk): _topics_of(user) for user in users.values()})
+
+
+def _topics_of(user: Any) -> list[str]:
+    """What the project's rule says of one user. If it fails, that one gets none, and nobody else has to wait."""
+    try:
+        return api.topics_of(user)
+    except Exception:
+        logger.exception("live: LIVEBELL['STREAMS'] failed for the user %s, who gets no topics", user.pk)
+        return []
 
 
 def sweep(highest: int) -> int:
@@ -297,7 +311,8 @@ def _with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
         store.open_for_batches()
     try:
         return function(*args, **kwargs)
-    except DatabaseError:
-        if not connection.in_atomic_block:
-            connection.close()
+    except Error:
+        for used in connections.all(initialized_only=True):
+            if not used.in_atomic_block:
+                used.close()
         raise

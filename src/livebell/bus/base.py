@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping
 from functools import cache
@@ -149,6 +150,10 @@ def get_bus() -> Bus:
     """The bus of this process, made at first use and again after ``LIVEBELL`` changes."""
     bus: Bus = import_string(conf().bus_path)()
     return bus
+
+
+# A fork may leave a lock locked for ever; the child makes a bus of its own. It has no live side that could listen.
+os.register_at_fork(after_in_child=get_bus.cache_clear)
 
 
 @receiver(setting_changed)

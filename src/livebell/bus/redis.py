@@ -54,7 +54,7 @@ class RedisBus(Bus):
         while True:
             try:
                 await self._listen_once(listener)
-            except (redis.RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, only a new link helps)
                 logger.warning("bus: lost Redis, trying again: %r", error)
             listener.gap()
             await asyncio.sleep(RETRY_EVERY)
@@ -102,5 +102,5 @@ class RedisBus(Bus):
     def _deliver(self, listener: Listener, data: bytes) -> None:
         try:
             deliver(listener, _decode(data))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             logger.warning("bus: %d bytes that aren't JSON were ignored", len(data))

@@ -38,8 +38,8 @@ class Page:
 class Moved:
     """What is not where the asker thought."""
 
-    streams: dict[str, int]
-    """New heads."""
+    streams: dict[str, int | None]
+    """New heads; None where the stream is gone."""
     readers: dict[str, int]
     """New revs."""
     epoch: str
@@ -96,7 +96,7 @@ def _pull(d: Dialect) -> str:
         WITH want AS (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS after FROM {d.rows})
         SELECT want.name, want.after, s.head, s.floor, {entry_columns(d)}
         FROM want JOIN {TABLES["stream"]} s ON s.name = want.name
-        LEFT JOIN {TABLES["entry"]} e ON e.stream_id = s.id AND e.seq > want.after AND e.seq <= want.after + {PAGE}
+        LEFT JOIN {d.page(TABLES["entry"], PAGE)}
         LEFT JOIN {TABLES["notification"]} n ON n.id = e.notification_id
         ORDER BY want.name, want.after, e.seq"""
 
@@ -114,7 +114,7 @@ def moved(heads: Mapping[str, int], revs: Mapping[str, int]) -> Moved:
 
 def _moved(d: Dialect) -> str:
     return f"""
-        SELECT 's', want.name, COALESCE(s.head, 0)
+        SELECT 's', want.name, s.head
         FROM (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS position FROM {d.rows}) want
         LEFT JOIN {TABLES["stream"]} s ON s.name = want.name WHERE COALESCE(s.head, 0) <> want.position
         UNION ALL

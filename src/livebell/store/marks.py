@@ -9,7 +9,7 @@ from django.db import transaction
 from msgspec import Struct
 
 from ..protocol import Cursor
-from .sql import TABLES, Dialect, again, database, key_param, key_type, pack, run
+from .sql import TABLES, Dialect, again, database, key_param, key_type, pack, run, user_pk, user_table
 
 Entries = Mapping[str, Iterable[int]]
 """Single entries: ``{stream: [seq, …]}``."""
@@ -35,7 +35,7 @@ def mark(key: str, marking: Marking, *, standing: Iterable[str]) -> int:
     allowed = set(standing)
     user = key_param(key)
     with transaction.atomic(using=database().alias):
-        (rev,) = _touch([user]).values()
+        rev = max(_touch([user]).values(), default=0)
         run(_read_through, [_positions(user, marking.through, allowed)])
         run(_seen_through, [_positions(user, marking.seen, allowed)])
         run(_receive, [_entries(user, marking.read, allowed)])
@@ -65,7 +65,7 @@ def join(keys: Iterable[str], streams: Iterable[str]) -> None:
 
 def guard(key: str, digest: str) -> dict[str, int]:
     """Note what the reader's login depends on; ``{key: rev}`` if that has changed, which raises ``rev``, else empty."""
-    rows = run(_guard, [digest, key_param(key), digest])
+    rows = run(_guard, [digest, key_param(key)])
     return {key: rows[0][0]} if rows else {}
 
 
@@ -73,7 +73,7 @@ def touch(keys: Iterable[str]) -> dict[str, int]:
     """Raise ``rev``: something about what these readers may see has changed. Returns each one's new ``rev``."""
     users = {key: key_param(key) for key in keys}
     revs = _touch(list(users.values()))
-    return {key: revs[str(user)] for key, user in users.items()}
+    return {key: revs[str(user)] for key, user in users.items() if str(user) in revs}
 
 
 @again
@@ -111,13 +111,17 @@ def _names(cursor: Cursor, allowed: set[str]) -> Any:
 def _raise_rev(d: Dialect) -> str:
     return f"""
         INSERT INTO {TABLES["reader"]} AS r (user_id, rev, guard)
-        SELECT {d.item(0, key_type())} AS user_id, 1, '' FROM {d.rows} WHERE true ORDER BY 1
+        SELECT u.{user_pk()} AS user_id, 1, '' FROM {d.rows} JOIN {user_table()} u ON u.{user_pk()} = {d.item(0, key_type())}
+        WHERE true ORDER BY 1
         ON CONFLICT (user_id) DO UPDATE SET rev = r.rev + 1 RETURNING user_id, rev"""
 
 
 def _guard(d: Dialect) -> str:
     return f"""
-        UPDATE {TABLES["reader"]} SET guard = %s, rev = rev + 1 WHERE user_id = %s AND guard <> %s RETURNING rev"""
+        INSERT INTO {TABLES["reader"]} AS r (user_id, rev, guard)
+        SELECT u.{user_pk()}, 1, %s FROM {user_table()} u WHERE u.{user_pk()} = %s
+        ON CONFLICT (user_id) DO UPDATE SET guard = excluded.guard, rev = r.rev + 1 WHERE r.guard <> excluded.guard
+        RETURNING rev"""
 
 
 def _given(d: Dialect) -> str:
@@ -151,12 +155,12 @@ def _receipts(d: Dialect, archived: str, condition: str, conflict: str) -> str:
         FROM {_given(d)} JOIN {TABLES["stream"]} s ON s.name = given.name
         JOIN {TABLES["entry"]} e ON e.stream_id = s.id AND e.seq = given.seq AND e.retracts IS NULL
         LEFT JOIN {TABLES["mark"]} m ON m.stream_id = s.id AND m.user_id = given.user_id
-        WHERE e.seq > s.floor {condition}
+        WHERE given.seq > s.floor {condition}
         ON CONFLICT (user_id, stream_id, seq) DO {conflict}"""
 
 
 def _receive(d: Dialect) -> str:
-    return _receipts(d, "FALSE", "AND e.seq > COALESCE(m.read_through, 0)", "NOTHING")
+    return _receipts(d, "FALSE", "AND given.seq > COALESCE(m.read_through, 0)", "NOTHING")
 
 
 def _archive(d: Dialect) -> str:

@@ -16,10 +16,13 @@ from django.utils import timezone
 
 from ..protocol import Cursor, Entry, Snapshot
 from .log import as_entry, entry_columns, epoch
-from .sql import TABLES, Dialect, dialect, execute, key_param, key_type, pack, run
+from .sql import TABLES, Dialect, dialect, execute, key_param, key_type, pack, run, user_pk, user_table
 
 MAX_RECEIPTS = 200
 """Single receipts of one stream that a snapshot lists, the newest first."""
+
+MAX_TERMS = 100
+"""Streams in one query of the list; SQLite takes 500 terms."""
 
 MAX_PAGE = 100
 """Items in one page of the list."""
@@ -75,7 +78,7 @@ def _standing(rows: list[tuple[Any, ...]]) -> Standing:
 def _stand(d: Dialect) -> str:
     """(key, user_id, name): which readers stand on which streams. Invariant 7 begins here."""
     user = get_user_model()
-    users, pk = f'"{user._meta.db_table}"', f'"{user._meta.pk.column}"'
+    users, pk = user_table(), user_pk()
     return f"""
         who AS (
             SELECT u.{pk} AS user_id, want.key
@@ -171,10 +174,12 @@ def items(key: str, standing: Standing, *, only: str = "", before: str = "", lim
 def _newest(key: str, streams: list[tuple[str, int, int]], only: str, limit: int) -> list[tuple[Any, ...]]:
     """The newest of each stream, merged by age without changing the order inside a stream, which the marks rely on."""
     user, now = key_param(key), timezone.now()
-    params = [value for name, top, bottom in streams for value in (now, user, name, top, bottom, now)]
     found: dict[str, list[tuple[Any, ...]]] = {}
-    for row in execute(" UNION ALL ".join([_newest_of_one(dialect(), only, limit)] * len(streams)), params):
-        found.setdefault(row[0], []).append(row)
+    for start in range(0, len(streams), MAX_TERMS):
+        some = streams[start : start + MAX_TERMS]
+        params = [value for name, top, bottom in some for value in (now, name, user, name, top, bottom, now)]
+        for row in execute(" UNION ALL ".join([_newest_of_one(dialect(), only, limit)] * len(some)), params):
+            found.setdefault(row[0], []).append(row)
     return list(islice(merge(*found.values(), key=lambda row: -row[6]), limit))
 
 
@@ -182,7 +187,8 @@ def _newest_of_one(d: Dialect, only: str, limit: int) -> str:
     return f"""
         SELECT * FROM (
             SELECT s.name, c.seq IS NOT NULL AS receipt, COALESCE(c.archived, FALSE) AS archived, {entry_columns(d)}
-            FROM {TABLES["stream"]} s JOIN {TABLES["entry"]} e ON e.stream_id = s.id
+            FROM {TABLES["stream"]} s
+            JOIN {TABLES["entry"]} e ON e.stream_id = (SELECT id FROM {TABLES["stream"]} WHERE name = %s)
             JOIN {TABLES["notification"]} n ON n.id = e.notification_id
             LEFT JOIN {TABLES["receipt"]} c ON c.stream_id = s.id AND c.seq = e.seq AND c.user_id = %s
             WHERE s.name = %s AND e.seq < %s AND e.seq > %s AND e.seq > s.floor AND e.retracts IS NULL

@@ -49,6 +49,9 @@ class Dialect:
     """A JSON column as its text."""
     key: Callable[[str], str]
     """Text that holds a user's key, as the type of a column that refers to users."""
+    page: Callable[[str, int], str]
+    """The first entries ``e`` of stream ``s`` above ``want.after``, joined. There are no holes, so both spellings bring the
+    same rows; PostgreSQL walks the whole stream for the plain one, SQLite doesn't know the other."""
     change_mark: str
     """See ``log.change_mark``."""
 
@@ -66,6 +69,10 @@ POSTGRESQL = Dialect(
     collect=lambda column: f"jsonb_agg({column})::text",
     text=lambda column: f"{column}::text",
     key=lambda text: f"({text})::{key_type()}",
+    page=lambda entry, size: (
+        f"""LATERAL (SELECT * FROM {entry} WHERE stream_id = s.id AND seq > want.after
+        ORDER BY seq LIMIT {size}) e ON true"""
+    ),
     change_mark="SELECT pg_current_snapshot()::text",
 )
 SQLITE = Dialect(
@@ -79,6 +86,10 @@ SQLITE = Dialect(
     collect=lambda column: f"json_group_array({column})",
     text=lambda column: column,
     key=lambda text: f"CAST({text} AS {key_type()})",
+    page=lambda entry, size: (
+        f"""{entry} e ON e.stream_id = s.id AND e.seq > want.after
+        AND e.seq <= want.after + {size}"""
+    ),
     change_mark="PRAGMA data_version",
 )
 
@@ -124,6 +135,16 @@ def pack(rows: Iterable[Any]) -> Any:
     if database().vendor == "postgresql":
         return [json.dumps(row, default=str) for row in rows]
     return json.dumps(list(rows), default=str)
+
+
+def user_table() -> str:
+    """The user table."""
+    return f'"{get_user_model()._meta.db_table}"'
+
+
+def user_pk() -> str:
+    """The column of its primary key."""
+    return f'"{key_field().column}"'
 
 
 def key_field() -> Field[Any, Any]:

@@ -9,7 +9,7 @@ from django import template
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
 
@@ -38,7 +38,7 @@ def livebell(context: template.Context, **options: Any) -> SafeString | str:
     snapshot = standing.snapshot
     unseen = options.get("count") == "unseen"
     count = snapshot.unseen if unseen else snapshot.unread
-    socket_path = f"/{conf().SOCKET_PATH.lstrip('/')}"
+    socket_path = f"{get_script_prefix()}{conf().SOCKET_PATH.lstrip('/')}"
     return render_to_string(
         "livebell/bell.html",
         {

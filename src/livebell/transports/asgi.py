@@ -8,6 +8,8 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
+
 from .. import api
 from ..hub import Connection, Hub
 from ..live import Live
@@ -31,6 +33,15 @@ async def reader_of(live: Live, scope: Scope) -> str | None:
     if not getattr(user, "is_authenticated", False) or not getattr(user, "is_active", True):
         return None
     return api.key_of(user)
+
+
+def session_of(scope: Scope, reader: str) -> str:
+    """Key of the session that the reader came with, "" if it was something else: a token, say, beside anybody's cookie."""
+    key = gate.session_key(scope) or ""
+    if "user" not in scope:
+        return key
+    held = getattr(scope.get("session"), "_session_cache", None) or {}  # loaded by whoever found the user in it
+    return key if held.get(SESSION_KEY) == reader else ""
 
 
 class Outlet(Connection):
@@ -88,7 +99,8 @@ class Outlet(Connection):
         return False
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sending = None
+        if self._sending is task:  # and not the farewell that has taken its place
+            self._sending = None
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.debug("transports: could not send: %r", error)
         self._hub.free(self)

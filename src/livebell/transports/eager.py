@@ -21,7 +21,18 @@ def start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
             return task
         task.result()
         return None
-    return _start_by_hand(work)
+    if _suits(work):
+        return _start_by_hand(work)
+    return asyncio.get_running_loop().create_task(work)
+
+
+PLAIN = ("uvicorn.", "daphne.")
+"""Servers whose ``send`` asks nothing of the task it runs in. A timeout would cancel the task it began in: the hub's."""
+
+
+def _suits(work: Coroutine[Any, Any, None]) -> bool:
+    frame = getattr(work, "cr_frame", None)
+    return frame is not None and frame.f_globals.get("__name__", "").startswith(PLAIN)
 
 
 def _start_by_hand(work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:

@@ -54,13 +54,19 @@ def headers(scope: Mapping[str, Any], name: bytes) -> list[str]:
 
 
 def _host_is_ours(scope: Mapping[str, Any]) -> bool:
-    hosts = headers(scope, b"host")
+    hosts = _hosts(scope)
     allowed = settings.ALLOWED_HOSTS or ([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])
     return len(hosts) == 1 and validate_host(split_domain_port(hosts[0])[0], allowed)
 
 
+def _hosts(scope: Mapping[str, Any]) -> list[str]:
+    """As ``HttpRequest.get_host`` finds it."""
+    forwarded = headers(scope, b"x-forwarded-host") if settings.USE_X_FORWARDED_HOST else []
+    return forwarded or headers(scope, b"host")
+
+
 def _allowed(scope: Mapping[str, Any]) -> list[str]:
-    own = f"{'https' if _is_secure(scope) else 'http'}://{''.join(headers(scope, b'host')[:1])}"
+    own = f"{'https' if _is_secure(scope) else 'http'}://{''.join(_hosts(scope)[:1])}"
     return [own, *settings.CSRF_TRUSTED_ORIGINS, *conf().ORIGINS]
 
 
@@ -94,6 +100,6 @@ def session_key(scope: Mapping[str, Any]) -> str | None:
             morsel = SimpleCookie(header).get(settings.SESSION_COOKIE_NAME)
         except CookieError:  # no cookie of ours
             continue
-        if morsel is not None:
+        if morsel is not None and morsel.value.isascii() and morsel.value.isprintable():
             return morsel.value
     return None

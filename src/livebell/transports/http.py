@@ -13,13 +13,13 @@ from http import HTTPStatus
 from urllib.parse import parse_qs
 
 import msgspec
-from django.db import DatabaseError
+from django.db import Error
 
 from ..hub import Connection
 from ..live import Live
-from ..protocol import ClientHello, CloseCode, read_position
+from ..protocol import Bye, ClientHello, CloseCode, encode, read_position
 from . import gate
-from .asgi import Message, Outlet, Receive, Scope, Send, reader_of
+from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
 
 logger = logging.getLogger("livebell.http")
 
@@ -45,6 +45,8 @@ class Asked:
         query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
         hello = read_position(query.get("epoch", ""), query.get("cursor", ""))
         wait = min(float(query["wait"]), MAX_WAIT) if "wait" in query else None
+        if wait is not None and not wait >= 0:
+            raise ValueError("wait: must be a number of seconds, 0 or more")
         return cls(hello, wait, int(query["rev"]) if "rev" in query else None)
 
 
@@ -81,7 +83,8 @@ class LongPoll(Connection):
         return True
 
     def close(self, code: CloseCode, *, retry: int = 0) -> None:
-        """See ``hub.Connection``. The next request finds out why."""
+        """See ``hub.Connection``."""
+        self.frames.append(encode(Bye(code=int(code), retry=retry)))
         self.news.set()
 
     def _is_news(self, frame: dict[str, object]) -> bool:
@@ -110,15 +113,15 @@ async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
         reader = await reader_of(live, scope)
     except ValueError as error:
         return await _answer(send, HTTPStatus.BAD_REQUEST, msgspec.json.encode({"error": str(error)}))
-    except DatabaseError:
+    except Error:
         logger.exception("http: the database does not answer")
         return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
     if reader is None:
         return await _answer(send, HTTPStatus.UNAUTHORIZED)
-    session = gate.session_key(scope) or ""
+    session = session_of(scope, reader)
     if asked.wait is None:
         return await _stream(live, EventStream(reader, asked.hello, session, send, live.hub), receive, send)
-    return await _hold(live, LongPoll(reader, asked, session), asked.wait, send)
+    return await _hold(live, LongPoll(reader, asked, session), asked.wait, receive, send)
 
 
 async def _stream(live: Live, stream: EventStream, receive: Receive, send: Send) -> None:
@@ -126,24 +129,30 @@ async def _stream(live: Live, stream: EventStream, receive: Receive, send: Send)
     await _begin(send, HTTPStatus.OK, b"text/event-stream", (b"x-accel-buffering", b"no"))
     live.hub.join(stream)
     try:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await _gone(receive)
     finally:
         live.hub.leave(stream)
         stream.cancel()
 
 
-async def _hold(live: Live, poll: LongPoll, seconds: float, send: Send) -> None:
+async def _hold(live: Live, poll: LongPoll, seconds: float, receive: Receive, send: Send) -> None:
     live.hub.join(poll)
+    waits = [asyncio.ensure_future(poll.news.wait()), asyncio.ensure_future(_gone(receive))]
     try:
-        async with asyncio.timeout(seconds):
-            await poll.news.wait()
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if poll.news.is_set():
             await asyncio.sleep(GATHER)
-    except TimeoutError:
-        pass
     finally:
         live.hub.leave(poll)
+        for wait in waits:
+            wait.cancel()
     await _answer(send, HTTPStatus.OK, poll.body)
+
+
+async def _gone(receive: Receive) -> None:
+    """Until the client has gone: a request that nobody waits for must not count as a connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _answer(send: Send, status: HTTPStatus, body: bytes = b"{}") -> None:

@@ -6,13 +6,13 @@ import asyncio
 import logging
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error
 
 from ..hub import Hub
 from ..live import Live
 from ..protocol import MAX_INBOUND, SUBPROTOCOL, BadFrame, ClientHello, CloseCode, decode_hello
 from . import gate
-from .asgi import Message, Outlet, Receive, Scope, Send, reader_of
+from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
 from .frames import EXTENSION, Writer, text_frame
 
 logger = logging.getLogger("livebell.websocket")
@@ -71,7 +71,7 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         live = await Live.of_this_loop()
         reader = await reader_of(live, scope)
-    except DatabaseError:
+    except Error:
         logger.exception("websocket: the database does not answer")
         return await _refuse(send, CloseCode.SERVER_ERROR)
     if reader is None:
@@ -93,7 +93,7 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _socket(scope: Scope, reader: str, hello: ClientHello, send: Send, hub: Hub) -> Socket:
-    session = gate.session_key(scope) or ""
+    session = session_of(scope, reader)
     writer = scope.get("extensions", {}).get(EXTENSION)
     if writer is None:
         return Socket(reader, hello, session, send, hub)
