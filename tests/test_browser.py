@@ -313,9 +313,8 @@ def test_asleep_for_eight_hours(site: Site, alice: Any, enter: Enter) -> None:
         tab.page.clock.resume()
         took = tab.until(f"{BELL}.bell.unread", 1200, 2)
         frames = [json.loads(frame) for frames in tab.sockets[sockets:] for frame in frames]
-        right = next(i for i, frame in enumerate(frames, 1) if frame.get("snapshot", {}).get("unread") == 1200)
-        assert right <= 3, frames[:right]
-        print(f"right after {took:.2f} s and {right} frames")
+        assert len(frames) <= 3, [frame["type"] for frame in frames]
+        print(f"right after {took:.2f} s and {len(frames)} frames")
 
 
 # For everybody

@@ -152,6 +152,16 @@ def test_a_returning_client_gets_what_it_missed(hub: Hub, log: Log) -> None:
     assert line.seqs == list(range(6, 251))
 
 
+def test_who_has_missed_a_thousand_is_reset(hub: Hub, log: Log) -> None:
+    """Two frames lead to the present: what is older is in the list."""
+    log.add("user:1", 1001)
+    late, just = Line("1", {"user:1": 0, "all": 0}), Line("1", {"user:1": 1, "all": 0})
+    joined(hub, late, just)
+    passes(hub, 12)
+    assert late.types == ["hello", "reset"]
+    assert just.seqs == list(range(2, 1002))
+
+
 @pytest.mark.parametrize("cursor", [{"user:1": 9, "all": 0}, {"user:1": 0, "all": 0}])
 def test_a_cursor_that_cant_be_continued_is_reset(hub: Hub, log: Log, cursor: dict[str, int]) -> None:
     """Above the head, or below the floor."""

@@ -361,12 +361,12 @@ BROKEN_HUBS = {
     "nofloor": [
         ("if prev < page.floor or prev > page.head:", "if prev > page.head:"),
         ("if not page.floor <= prev <= page.head:", "if not prev <= page.head:"),
-        ("any(not standing.floor.get(s, 0) <= cursor[s] <= at[s]", "any(not cursor[s] <= at[s]"),
+        ("continues(cursor, at, standing.floor)", "continues(cursor, at, {})"),
     ],
     "noepoch": [
         ("if prev < page.floor or prev > page.head:", "if prev < page.floor:"),
         ("if not page.floor <= prev <= page.head:", "if not page.floor <= prev:"),
-        ("any(not standing.floor.get(s, 0) <= cursor[s] <= at[s]", "any(not standing.floor.get(s, 0) <= cursor[s]"),
+        ("continues(cursor, at, standing.floor)", "continues(cursor, at | cursor, standing.floor)"),
     ],
 }
 MUTANTS = [*BROKEN_CLIENTS, *BROKEN_HUBS, "nocheck", "gapseq"]

@@ -9,7 +9,20 @@ from typing import Any
 import msgspec
 
 from . import api, store
-from .protocol import PING_EVERY, SPREAD, VERSION, ClientHello, Counted, Cursor, Entries, Frame, Hello, Reset, Snapshot
+from .protocol import (
+    PING_EVERY,
+    SPREAD,
+    VERSION,
+    ClientHello,
+    Counted,
+    Cursor,
+    Entries,
+    Frame,
+    Hello,
+    Reset,
+    Snapshot,
+    continues,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +39,9 @@ def since(user: Any, asked: ClientHello) -> Found:
     standing = api.standing(user)
     epoch, snapshot = standing.epoch, standing.snapshot
     hello = Hello(v=VERSION, epoch=epoch, now=store.now(), ping=PING_EVERY, spread=SPREAD)
-    if asked.epoch != epoch or not continues(asked.cursor, standing):
+    if not asked.cursor or asked.epoch != epoch or not continues(asked.cursor, snapshot.at, standing.floor):
         return _found(hello, Reset(epoch=epoch, snapshot=snapshot))
     return _found(hello, Counted(epoch=epoch, snapshot=snapshot), *_entries(epoch, asked.cursor, snapshot))
-
-
-def continues(cursor: Cursor, standing: store.Standing) -> bool:
-    """Whether the log can be continued from this position: not pruned behind it, and not older than it."""
-    at, floor = standing.snapshot.at, standing.floor
-    return bool(cursor) and all(floor[name] <= cursor[name] <= at[name] for name in cursor.keys() & at.keys())
 
 
 def _entries(epoch: str, cursor: Cursor, snapshot: Snapshot) -> list[Entries]:

@@ -33,6 +33,7 @@ from .protocol import (
     Push,
     Reset,
     Snapshot,
+    continues,
     encode,
 )
 
@@ -392,8 +393,7 @@ class Hub:
                 connection.stale = True
                 return
         at, cursor = standing.snapshot.at, connection.cursor
-        fresh = cursor is None or not cursor or connection.epoch != self.epoch
-        if fresh or any(not standing.floor.get(s, 0) <= cursor[s] <= at[s] for s in cursor.keys() & at.keys()):  # type: ignore[index,union-attr]
+        if not cursor or connection.epoch != self.epoch or not continues(cursor, at, standing.floor):
             cursor, counted = at, encode(Reset(epoch=self.epoch, snapshot=standing.snapshot))
         connection.started, connection.stale, connection.cursor = True, False, None
         connection.epoch = self.epoch

@@ -22,6 +22,8 @@ PING_EVERY = 25
 """Seconds between two pings."""
 SPREAD = 10_000
 """Milliseconds over which clients spread their return after a deploy."""
+MAX_MISSED = 1000
+"""Entries of one stream that a returning client is sent; who missed more gets a reset, and finds the rest in the list."""
 MAX_INBOUND = 4096
 """Largest frame accepted from a client, in bytes."""
 
@@ -180,6 +182,11 @@ class BadFrame(Exception):
 
 _encode = msgspec.json.Encoder().encode
 _decode_hello = msgspec.json.Decoder(ClientHello).decode
+
+
+def continues(cursor: Cursor, at: Cursor, floor: Cursor) -> bool:
+    """Whether the log can be continued from a cursor: not pruned behind it, not older than it, not too far ahead of it."""
+    return all(floor.get(s, 0) <= cursor[s] <= at[s] <= cursor[s] + MAX_MISSED for s in cursor.keys() & at.keys())
 
 
 def encode(frame: Frame) -> str:
