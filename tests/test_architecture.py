@@ -13,7 +13,8 @@ PACKAGE = Path(livebell.__file__).parent
 
 ARROWS = {
     "protocol": set(),
-    "hub": {"protocol"},
+    "connection": {"protocol"},
+    "hub": {"connection", "protocol"},
     "conf": set(),
     "models": set(),
     "store": {"models", "protocol"},
@@ -24,7 +25,7 @@ ARROWS = {
     "catchup": {"api", "store", "protocol"},
     "sessions": set(),
     "live": {"protocol", "hub", "store", "bus", "api", "conf", "content", "sessions"},
-    "transports": {"live", "hub", "api", "protocol", "conf"},
+    "transports": {"live", "hub", "connection", "api", "protocol", "conf"},
     "asgi": {"live", "transports", "conf"},
     "routing": {"transports", "conf"},
     "words": set(),
@@ -42,7 +43,7 @@ ARROWS = {
 }
 """Each part, and the parts it may import. A part is a module or a folder at the top of the package."""
 
-PURE = {"protocol": {"msgspec"}, "hub": set()}
+PURE = {"protocol": {"msgspec"}, "connection": set(), "hub": set()}
 """Parts that import nothing but the standard library and these."""
 
 LAZY = {"apps.py"}

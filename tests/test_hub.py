@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from livebell import hub as hub_module
-from livebell.hub import Connection, Hub
+from livebell.connection import Connection
+from livebell.hub import Hub
 from livebell.protocol import CloseCode, Entry, Snapshot
 from tests.helpers import at_once
 

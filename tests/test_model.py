@@ -23,6 +23,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from livebell import hub, store
+from livebell.connection import Connection
 from livebell.models import Entry, Mark, Notification, Reader, Receipt, Stream
 from livebell.protocol import CloseCode
 from livebell.store import log
@@ -36,7 +37,7 @@ SLOW_AFTER = 5
 """Frames on the wire of a connection after which its send no longer finishes."""
 
 
-class Wire(hub.Connection):
+class Wire(Connection):
     """A connection whose frames arrive when the test says so."""
 
     def __init__(self, reader: str, client: Client) -> None:

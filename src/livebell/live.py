@@ -257,15 +257,15 @@ class StoreSource:
         self.live = live
 
     async def pull(self, positions: Collection[store.Position]) -> Mapping[store.Position, store.Page]:
-        """See ``hub.Source``."""
+        """See ``connection.Source``."""
         return await self.live.db(store.pull, positions)
 
     async def standings(self, readers: Collection[str]) -> Mapping[str, store.Standing]:
-        """See ``hub.Source``."""
+        """See ``connection.Source``."""
         return await self.live.db(standings, readers)
 
     async def ended(self, given: Mapping[str, str]) -> Collection[str]:
-        """See ``hub.Source``."""
+        """See ``connection.Source``."""
         users = await self.live.db(sessions.users_of, list(given))
         return [session for session, reader in given.items() if users.get(session) != reader]
 

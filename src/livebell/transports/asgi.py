@@ -11,7 +11,8 @@ from typing import Any
 from django.contrib.auth import SESSION_KEY
 
 from .. import api
-from ..hub import Connection, Hub
+from ..connection import Connection
+from ..hub import Hub
 from ..live import Live
 from ..protocol import Bye, ClientHello, CloseCode, encode
 from . import eager, gate
@@ -64,13 +65,13 @@ class Outlet(Connection):
         """The end as the server sends it."""
 
     def send(self, text: str) -> bool:
-        """See ``hub.Connection``."""
+        """See ``Connection``."""
         if self._closing:
             return True
         return self._begin(self._send(self.wrap(text)))
 
     def close(self, code: CloseCode, *, retry: int = 0) -> None:
-        """See ``hub.Connection``. A client that doesn't read gets no farewell: the server drops it by its own means."""
+        """See ``Connection``. A client that doesn't read gets no farewell: the server drops it by its own means."""
         if self._closing:
             return
         self._closing = True

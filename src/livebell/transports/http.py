@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 from django.db import Error
 
-from ..hub import Connection
+from ..connection import Connection
 from ..live import Live
 from ..protocol import Bye, ClientHello, CloseCode, encode, read_position
 from . import gate
@@ -76,14 +76,14 @@ class LongPoll(Connection):
         self.rev = asked.rev
 
     def send(self, text: str) -> bool:
-        """See ``hub.Connection``."""
+        """See ``Connection``."""
         self.frames.append(text)
         if self._is_news(msgspec.json.decode(text)):
             self.news.set()
         return True
 
     def close(self, code: CloseCode, *, retry: int = 0) -> None:
-        """See ``hub.Connection``."""
+        """See ``Connection``."""
         self.frames.append(encode(Bye(code=int(code), retry=retry)))
         self.news.set()
 

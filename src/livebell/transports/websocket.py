@@ -48,11 +48,11 @@ class FramedSocket(Socket):
         writer.when_drained(self._drained)
 
     def send(self, text: str) -> bool:
-        """See ``hub.Connection``. One write to the transport; its buffer is the send that hasn't finished."""
+        """See ``Connection``. One write to the transport; its buffer is the send that hasn't finished."""
         return self._closing or self._writer.write(text_frame(text))
 
     def close(self, code: CloseCode, *, retry: int = 0) -> None:
-        """See ``hub.Connection``. Who doesn't read is dropped, with what the buffer holds."""
+        """See ``Connection``. Who doesn't read is dropped, with what the buffer holds."""
         if code is CloseCode.SLOW and not self._closing:
             self._closing = True
             self._writer.abort()
