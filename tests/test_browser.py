@@ -359,8 +359,9 @@ def test_a_screen_reader_is_not_flooded(site: Site, alice: Any, enter: Enter) ->
         f"""() => {{
         window.said = [];
         const status = {ROOT}.querySelector("[role=status]");
-        const write = () => said.push([Date.now(), status.textContent]);
-        new MutationObserver(write).observe(status, {{ childList: true, characterData: true, subtree: true }});
+        const text = Object.getOwnPropertyDescriptor(Node.prototype, "textContent");
+        const set = (value) => {{ said.push([Date.now(), value]); text.set.call(status, value); }};
+        Object.defineProperty(status, "textContent", {{ set }}); // an observer would be told late, when the clock has jumped on
         }}"""
     )
     for number in range(1, 31):

@@ -1,7 +1,7 @@
 // What tells of the number outside the bell: the live region, and, where asked for, the title, the icons and a sound.
 import { make } from "./dom.js";
 
-const CALM = 5_000;
+const CALM = 5_050; // a timer may be a little early
 const NUMBER = /^\(\d+\+?\) /;
 
 /** A screen reader hears one short sentence at most every five seconds. */
