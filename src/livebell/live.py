@@ -106,7 +106,7 @@ class Live:
         """The reader's key of the user of this session. All who ask in the same moment share two queries."""
         answer: asyncio.Future[str | None] = self._loop.create_future()
         self._asking.setdefault(session, []).append(answer)
-        if len(self._asking) == 1 and self._asked is None:
+        if self._asked is None:
             self._asked = self._loop.create_task(self._answer())
         return await answer
 
