@@ -8,7 +8,7 @@ instant; and a broken broker neither fails nor delays the caller by more than 25
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -107,7 +107,7 @@ def publish(content: dict[str, Any], streams: Iterable[str]) -> Published:
         _say(moved)
     else:
         stored = store.put(content, streams)
-        _after_commit(partial(_number, stored.rows))
+        _number_after_commit([(row, min(stored.streams, store.CHUNK)) for row in stored.rows])
     return Published(id=stored.rows[0] if stored.rows else None, streams=stored.streams)
 
 
@@ -131,7 +131,7 @@ def retract(notification: Published | Notification | int) -> None:
     """Take a notification back, in the caller's transaction: it leaves every list and every number."""
     if (pk := _pk(notification)) is None:
         return
-    _after_commit(partial(_number, [store.put_retraction(pk)]))
+    _number_after_commit([(store.put_retraction(pk), store.CHUNK)])  # not together with what it takes back
 
 
 def push(topic_name: str, event: str, data: Any = None, *, key: str = "") -> None:
@@ -245,9 +245,41 @@ _BEYOND = 2**53 - 1
 """A rev above all others; there are no marks any more that could have one."""
 
 
-def _number(rows: Sequence[int]) -> None:
-    for row in rows:
-        number([row])
+Due = list[tuple[int, int]]
+"""Outbox rows that a transaction has written, each with the number of streams it goes to."""
+
+
+def _number_after_commit(rows: Due) -> None:
+    """Number together what a transaction has published. The first of its hooks takes all rows: which one that is, only the
+    end of the transaction tells, as a savepoint that is rolled back takes its hooks along. Its rows stay in the list, and
+    numbering passes over what isn't there."""
+    connection = store.database()
+    due: Due = vars(connection).setdefault("livebell_due", [])
+    if not connection.run_on_commit:
+        due.clear()
+    due += rows
+
+    def take() -> None:
+        taken = due[:]
+        due.clear()
+        for batch in _batches(taken):
+            number(batch)
+
+    _after_commit(take)
+
+
+def _batches(rows: Due) -> Iterator[list[int]]:
+    """As many rows in one transaction as keep it short."""
+    batch: list[int] = []
+    size = 0
+    for row, streams in rows:
+        if batch and size + streams > store.CHUNK:
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += streams
+    if batch:
+        yield batch
 
 
 def _after_commit(function: Any) -> None:
