@@ -146,20 +146,23 @@ def push(topic_name: str, event: str, data: Any = None, *, key: str = "") -> Non
 
 def mark_read(user: Any, notifications: Any = None) -> None:
     """Mark as read: one notification, several (what :func:`notify` returned, or ids), or with None all there are now."""
-    snapshot = standing(user).snapshot
+    at = standing(user).snapshot.at
     if notifications is None:
-        mark(user, store.Marking(through=snapshot.at))
+        _mark(user, store.Marking(through=at), at)
         return
     several = [notifications] if isinstance(notifications, (int, Published, Notification)) else notifications
     ids = [pk for one in several if (pk := _pk(one)) is not None]
-    mark(user, store.Marking(read=store.entries_of(ids, snapshot.at)))
+    _mark(user, store.Marking(read=store.entries_of(ids, at)), at)
 
 
 def mark(user: Any, marking: store.Marking) -> None:
     """Change a user's marks, on the streams the user stands on."""
+    _mark(user, marking, standing(user).snapshot.at)
+
+
+def _mark(user: Any, marking: store.Marking, at: Iterable[str]) -> None:
     key = key_of(user)
-    rev = store.mark(key, marking, standing=standing(user).snapshot.at)
-    _tell_readers({key: rev})
+    _tell_readers({key: store.mark(key, marking, standing=at)})
 
 
 def unread(user: Any) -> int:
