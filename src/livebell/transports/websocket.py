@@ -45,7 +45,7 @@ class FramedSocket(Socket):
     def __init__(self, writer: Writer, *given: Any) -> None:
         super().__init__(*given)
         self._writer = writer
-        writer.when_drained(self._drained)
+        writer.adopt(self._drained)
 
     def send(self, text: str) -> bool:
         """See ``Connection``. One write to the transport; its buffer is the send that hasn't finished."""
@@ -78,12 +78,11 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
         return await _refuse(send, CloseCode.NO_SESSION)
     await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
     try:
-        hello = await _hello(receive)
+        socket = await _greet(scope, reader, receive, send, live.hub)
     except BadFrame as error:
         return await _refuse(send, error.code)
-    if hello is None:
+    if socket is None:
         return None
-    socket = _socket(scope, reader, hello, send, live.hub)
     live.hub.join(socket)
     try:
         await _listen(socket, receive)
@@ -92,7 +91,14 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
         socket.cancel()
 
 
-def _socket(scope: Scope, reader: str, hello: ClientHello, send: Send, hub: Hub) -> Socket:
+async def _greet(scope: Scope, reader: str, receive: Receive, send: Send, hub: Hub) -> Socket | None:
+    """The socket as its client's hello asks for it; None if the client has gone. Raises :class:`BadFrame`.
+
+    A function of its own, so that the hello is not kept for as long as the connection lasts.
+    """
+    hello = await _hello(receive)
+    if hello is None:
+        return None
     session = session_of(scope, reader)
     writer = scope.get("extensions", {}).get(EXTENSION)
     if writer is None:
