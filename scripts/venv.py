@@ -34,7 +34,7 @@ def main(name):
 
 def fingerprint(name):
     """Changes with whatever the installation depends on, also when the checkout is moved or copied."""
-    files = ["pyproject.toml", "requirements/demo.txt", f"requirements/{name}.txt"]
+    files = ["pyproject.toml", *(f"requirements/{file}.txt" for file in dict.fromkeys(("demo", "dev", name)))]
     digest = hashlib.sha256(f"{ROOT} {os.path.realpath(sys.executable)} {sys.version}".encode())
     for file in files:
         digest.update(read(os.path.join(ROOT, file)).encode())
