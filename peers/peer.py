@@ -53,6 +53,9 @@ class Peer(Process):
     """What its clients speak: ``ws``, ``sse``, ``sio`` (Socket.IO)."""
     path = "/"
     """Where they connect."""
+    ready = ""
+    """What the server sends when a connection stands; "" if the handshake says so."""
+    subprotocol = ""
     settings = ""
     """Django's settings, for those that are Django projects."""
 
@@ -92,6 +95,10 @@ class Peer(Process):
         """Users 1 … *number*, made if they aren't there yet (the tables too), and a new session for each."""
         done = self.run(sys.executable, "-m", "peers.accounts", str(number))
         return [Login(int(pk), cookie) for pk, cookie in map(str.split, done.splitlines())]
+
+    def clients(self, number: int) -> list[tuple[str, str]]:
+        """For each of so many connections the cookie it brings, and the first text it sends."""
+        return [(login.cookie, "") for login in self.logins(number)]
 
     def run(self, *command: str) -> str:
         """Run a program of this site to its end, and return what it printed. Raises ``Unavailable`` if it fails."""

@@ -11,6 +11,7 @@ class EventStream(Peer):
     """*storage*: "" (as it comes), ``database`` or ``redis``. *as_installed*: with redis-py's own socket timeout."""
 
     transport = "sse"
+    ready = "stream-open"
     path = "/events/"
     settings = "peers.eventstream.settings"
 
