@@ -53,6 +53,8 @@ class Peer(Process):
     """What its clients speak: ``ws``, ``sse``, ``sio`` (Socket.IO)."""
     path = "/"
     """Where they connect."""
+    in_flight = 200
+    """Handshakes that it takes at one time without refusing any."""
     ready = ""
     """What the server sends when a connection stands; "" if the handshake says so."""
     subprotocol = ""
@@ -91,9 +93,13 @@ class Peer(Process):
     words = "Uvicorn running on"
     """What it says when it is ready."""
 
+    def uvicorn(self, application: str, *options: str) -> Sequence[str]:
+        """Arguments for uvicorn."""
+        return ["uvicorn", "--host", self.host, "--port", str(self.port), "--no-access-log", *options, application]
+
     def logins(self, number: int) -> list[Login]:
         """Users 1 … *number*, made if they aren't there yet (the tables too), and a new session for each."""
-        done = self.run(sys.executable, "-m", "peers.accounts", str(number))
+        done = self.run_module("peers.accounts", str(number))
         return [Login(int(pk), cookie) for pk, cookie in map(str.split, done.splitlines())]
 
     def clients(self, number: int) -> list[tuple[str, str]]:
@@ -108,6 +114,10 @@ class Peer(Process):
         if done.returncode:
             raise Unavailable(f"{self.name}: {' '.join(command[1:4])} failed: {done.stderr.strip()[-300:]}")
         return done.stdout
+
+    def run_module(self, module: str, *arguments: str) -> str:
+        """The same for a Python module."""
+        return self.run(sys.executable, "-m", module, *arguments)
 
     def publisher(self, *, redis: str = "") -> Publisher:
         """A process of its own that publishes; *redis*: another way to Redis than the server's."""

@@ -11,24 +11,28 @@ WEBSOCKETS = {"": "livebell.transports.uvicorn:Protocol", "plain": "websockets-s
 
 
 class Livebell(Peer):
-    """*door*: "" for the documented one, ``plain`` for uvicorn's own WebSockets. *bus*: ``redis`` or ``database``."""
+    """*door*: "" for the documented one, ``plain`` for uvicorn's own WebSockets. *bus*: ``redis`` or ``database``.
+
+    *counting*: the site counts its queries, and tells at ``/queries/`` how many there have been.
+    """
 
     path = "/livebell/socket/"
     subprotocol = "livebell.v1"
     ready = '"type":"snapshot"'
     settings = "benchmarks.project.settings"
 
-    def __init__(self, *, redis: str, database: str, door: str = "", bus: str = "redis") -> None:
-        super().__init__(redis=redis, database=database, BENCH_BUS=bus)
+    def __init__(
+        self, *, redis: str, database: str, door: str = "", bus: str = "redis", counting: bool = False
+    ) -> None:
+        super().__init__(redis=redis, database=database, BENCH_BUS=bus, BENCH_COUNT="1" if counting else "")
         self.websockets = WEBSOCKETS[door]
         self.label = (
             "Livebell" + (", plain ASGI send" if door else "") + (", database bus" if bus == "database" else "")
         )
 
     def program(self) -> Sequence[str]:
-        options = ["--ws", self.websockets, "--ws-per-message-deflate", "false", "--no-access-log"]
-        where = ["--host", self.host, "--port", str(self.port), "--backlog", "4096"]
-        return ["uvicorn", *where, *options, "benchmarks.project.asgi:application"]
+        options = ("--ws", self.websockets, "--ws-max-size", "16384", "--ws-per-message-deflate", "false")
+        return self.uvicorn("benchmarks.project.asgi:application", *options)
 
     def publish_command(self) -> Sequence[str]:
         return [sys.executable, "-m", "benchmarks.project.publish"]
@@ -38,5 +42,5 @@ class Livebell(Peer):
 
     def clients(self, number: int) -> list[tuple[str, str]]:
         """With the hello of a client that has everything up to now."""
-        lines = self.run(sys.executable, "-m", "benchmarks.project.clients", str(number)).splitlines()
+        lines = self.run_module("benchmarks.project.clients", str(number)).splitlines()
         return [(cookie, hello) for cookie, _, hello in (line.partition("\t") for line in lines)]

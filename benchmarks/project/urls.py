@@ -1,7 +1,9 @@
-"""A view of the site's own, beside Livebell."""
+"""Views of the site's own, beside Livebell."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+
+from . import counting
 
 
 async def hello(request: HttpRequest) -> HttpResponse:
@@ -9,4 +11,9 @@ async def hello(request: HttpRequest) -> HttpResponse:
     return HttpResponse("hello")
 
 
-urlpatterns = [path("hello/", hello)]
+async def queries(request: HttpRequest) -> HttpResponse:
+    """How many queries this process has made."""
+    return HttpResponse(str(counting.total))
+
+
+urlpatterns = [path("hello/", hello), path("queries/", queries)]

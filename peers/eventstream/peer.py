@@ -21,4 +21,4 @@ class EventStream(Peer):
         self.label = f"django-eventstream{f', log in {storage}' if storage else ''}"
 
     def program(self) -> Sequence[str]:
-        return ["uvicorn", "--host", self.host, "--port", str(self.port), "peers.eventstream.asgi:application"]
+        return self.uvicorn("peers.eventstream.asgi:application")

@@ -17,4 +17,4 @@ class PythonSocketIO(Peer):
     settings = "peers.django_site"
 
     def program(self) -> Sequence[str]:
-        return ["uvicorn", "--host", self.host, "--port", str(self.port), "peers.python_socketio.app:application"]
+        return self.uvicorn("peers.python_socketio.app:application")

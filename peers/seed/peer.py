@@ -35,4 +35,4 @@ class Seed(Peer):
     def program(self) -> Sequence[str]:
         if self.server == "daphne":
             return ["daphne", "-b", self.host, "-p", str(self.port), "peers.seed.asgi:application"]
-        return ["uvicorn", "--host", self.host, "--port", str(self.port), "peers.seed.asgi:application"]
+        return self.uvicorn("peers.seed.asgi:application")
