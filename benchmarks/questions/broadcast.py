@@ -1,0 +1,30 @@
+"""How many deliveries a second, when 500 messages are published to everybody as fast as they go?
+
+From the first publish call to the last delivery. What has not come 3 s after the last one that came is lost.
+"""
+
+from __future__ import annotations
+
+from ..stage import Session
+
+MESSAGES = 500
+QUIET = 3.0
+
+
+def measure(session: Session, *, limit: float) -> dict[str, float]:
+    """*limit*: seconds after which we stop listening; the rate is of what came until then."""
+    first = session.numbers(MESSAGES)
+    session.load.count(first, MESSAGES, quiet=QUIET, limit=limit)
+    published = session.publisher.publish(number=MESSAGES, first=first)
+    counted = session.load.counted(limit + 10)
+    return {
+        "deliveries/s": counted.rate,
+        "lost": counted.lost,
+        "doubled": counted.doubled,
+        "seconds": counted.seconds,
+        "p50": counted.p50,
+        "p99": counted.p99,
+        "publishes/s": MESSAGES / published.seconds,
+        "messages per frame": counted.deliveries / counted.frames if counted.frames else 0,
+        "expected": MESSAGES * session.connections,
+    }
