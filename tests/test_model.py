@@ -363,7 +363,7 @@ BROKEN_CLIENTS: dict[str, type[Client]] = {"noat": NoAt, "norev": NoRev, "noprev
 
 # In the code, by replacing its text:
 BROKEN_HUBS = {
-    "norecount": [("if retracted:", "if False:"), ("if any(entry.retracts for entry in page.entries):", "if False:")],
+    "norecount": [("if any(entry.retracts for entry in page.entries):", "if False:")],
     "nofloor": [
         ("if prev < page.floor or prev > page.head:", "if prev > page.head:"),
         ("if not page.floor <= prev <= page.head:", "if not prev <= page.head:"),

@@ -337,18 +337,25 @@ class Hub:
 
     async def _fan_out(self, stream: Stream, prev: int, page: Page) -> None:
         text = self._frame(stream.name, prev, page)
-        retracted = any(entry.retracts for entry in page.entries)
-        for n, connection in enumerate(list(stream.connections), 1):
-            if retracted:
+        if any(entry.retracts for entry in page.entries):
+            for connection in stream.connections:
                 self._recount(connection.reader)
-            if connection.behind and stream.name in connection.behind:
-                continue
-            if connection.busy_since or connection.stale:
-                self._lag(connection, stream.name, prev)
-            else:
-                self._send(connection, text)
-            if n % SLICE == 0:
-                await asyncio.sleep(0)
+        everybody = list(stream.connections)
+        for start in range(0, len(everybody), SLICE):
+            for connection in everybody[start : start + SLICE]:
+                if connection.behind or connection.busy_since or connection.stale:
+                    self._send_or_lag(connection, stream.name, prev, text)
+                elif not connection.send(text):
+                    self._busy_now(connection)
+            await asyncio.sleep(0)
+
+    def _send_or_lag(self, connection: Connection, name: str, prev: int, text: str) -> None:
+        if name in connection.behind:
+            return
+        if connection.busy_since or connection.stale:
+            self._lag(connection, name, prev)
+        else:
+            self._send(connection, text)
 
     async def _catch_up(self, lagging: Iterable[Connection], pages: Mapping[Position, Page]) -> None:
         """Bring those who are behind nearer; those at the same position share the text."""
@@ -398,8 +405,11 @@ class Hub:
 
     def _send(self, connection: Connection, text: str) -> None:
         if not connection.send(text):
-            connection.busy_since = monotonic()
-            self._busy.add(connection)
+            self._busy_now(connection)
+
+    def _busy_now(self, connection: Connection) -> None:
+        connection.busy_since = monotonic()
+        self._busy.add(connection)
 
     def _keep(self, connection: Connection, key: Any, text: str) -> None:
         kept = connection.pushes = connection.pushes or {}

@@ -24,6 +24,7 @@ class Protocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol, with the extension ``livebell.frames``."""
 
     _drained: Callable[[], None] | None = None
+    _full = False
 
     def handle_connect(self, event: Any) -> None:
         """Offer the extension; the application's task begins after this returns."""
@@ -36,7 +37,7 @@ class Protocol(WebSocketsSansIOProtocol):
         """Write a finished frame. False: the transport's buffer is full; the call given to ``adopt`` says when it isn't."""
         if not (self.disconnected or self.close_sent or self.transport.is_closing()):
             self.transport.write(frame)
-        return self.writable.is_set()
+        return not self._full
 
     def adopt(self, drained: Callable[[], None]) -> None:
         """Livebell has accepted this connection and keeps it from now on. Call *drained* each time the buffer has room
@@ -58,8 +59,14 @@ class Protocol(WebSocketsSansIOProtocol):
         """Drop the connection with all that its buffer holds: its client does not read."""
         self.transport.abort()
 
+    def pause_writing(self) -> None:
+        """The transport says that its buffer is full."""
+        super().pause_writing()
+        self._full = True
+
     def resume_writing(self) -> None:
         """The transport says that its buffer has room again."""
         super().resume_writing()
+        self._full = False
         if self._drained is not None:
             self._drained()

@@ -40,16 +40,16 @@ class Socket(Outlet):
 class FramedSocket(Socket):
     """A WebSocket of a server that takes finished frames."""
 
-    __slots__ = ("_writer",)
+    __slots__ = ("_write", "_writer")
 
     def __init__(self, writer: Writer, *given: Any) -> None:
         super().__init__(*given)
-        self._writer = writer
+        self._writer, self._write = writer, writer.write
         writer.adopt(self._drained)
 
     def send(self, text: str) -> bool:
         """See ``Connection``. One write to the transport; its buffer is the send that hasn't finished."""
-        return self._closing or self._writer.write(text_frame(text))
+        return self._closing or self._write(text_frame(text))
 
     def close(self, code: CloseCode, *, retry: int = 0) -> None:
         """See ``Connection``. Who doesn't read is dropped, with what the buffer holds."""
