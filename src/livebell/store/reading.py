@@ -136,9 +136,8 @@ def _standings(d: Dialect) -> str:
 
     return f"""
         WITH {_stand(d)}, late AS MATERIALIZED (
-            SELECT e.stream_id, e.seq FROM {TABLES["notification"]} n JOIN {TABLES["entry"]} e
-            ON e.notification_id = n.id AND e.retracts IS NULL
-            WHERE n.expires <= %s AND n.expires IS NOT NULL AND n.retracted IS NULL
+            SELECT e.stream_id, e.seq FROM {TABLES["notification"]} n {d.entries(TABLES["entry"])}
+            WHERE n.expires <= %s AND n.expires IS NOT NULL AND n.retracted IS NULL AND e.retracts IS NULL
         ), p AS (
             SELECT stand.key, stand.name, stand.user_id, s.id, COALESCE(s.head, 0) AS head, COALESCE(s.floor, 0) AS floor,
                    {d.greatest}(COALESCE(m.read_through, 0), COALESCE(s.floor, 0)) AS through,
