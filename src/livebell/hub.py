@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from random import randint
 from time import monotonic
 from typing import Any
 
@@ -52,8 +53,13 @@ MAX_PUSHES = 16
 class Hub:
     """One per process and event loop. ``run`` it; everything else may be called from the loop's thread at any time."""
 
-    def __init__(self, source: Source, *, epoch: str, now: Any, max_connections: int = 20) -> None:
+    def __init__(
+        self, source: Source, *, epoch: str, now: Any, max_connections: int = 20, spread: int = SPREAD
+    ) -> None:
         self.source, self.epoch, self.now, self.max_connections = source, epoch, now, max_connections
+        self.spread = spread
+        self.draining = False
+        """Whoever comes is sent elsewhere; ``drain`` does the same with those that are here."""
         self.streams: dict[str, Stream] = {}
         self.readers: dict[str, Reader] = {}
         self.connections: set[Connection] = set()
@@ -71,6 +77,9 @@ class Hub:
 
     def join(self, connection: Connection) -> None:
         """Take in a connection; it is answered in the next pass, together with all others that came meanwhile."""
+        if self.draining:
+            connection.close(CloseCode.DRAIN, retry=randint(1, self.spread + 1))
+            return
         reader = self.readers.setdefault(connection.reader, Reader(connection.reader))
         if len(reader.connections) >= self.max_connections:
             oldest = next(iter(reader.connections))
@@ -285,7 +294,7 @@ class Hub:
         """Answer a newcomer: from its cursor on, or with a reset if that can't be continued."""
         if not connection.greeted:
             connection.greeted = True
-            hello = Hello(v=VERSION, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=SPREAD)
+            hello = Hello(v=VERSION, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=self.spread)
             self._send(connection, encode(hello))
             if connection.busy_since:
                 connection.stale = True

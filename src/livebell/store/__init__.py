@@ -5,12 +5,14 @@ intake     one copy of what every process gets over the channel layer
 log        pull above a position, position check, epoch
 reading    the streams a reader stands on, its snapshot, its list
 marks      what a reader has read
-retention  prune, forget, verify
+retention  forget
+leaving    the word to drain, and who follows it
 sql        what PostgreSQL and SQLite spell differently
 """
 
 from .intake import claim
-from .log import PAGE, Moved, Page, Position, change_mark, epoch, moved, new_epoch, now, pull
+from .leaving import Leaving, ask_to_drain, leaving, report
+from .log import PAGE, Moved, Page, Position, change_mark, epoch, history, moved, new_epoch, now, pull
 from .marks import Marking, guard, join, mark, subscribe, touch, unsubscribe
 from .outbox import (
     CHUNK,
@@ -32,11 +34,13 @@ __all__ = [
     "CHUNK",
     "PAGE",
     "Item",
+    "Leaving",
     "Marking",
     "Moved",
     "Page",
     "Position",
     "Standing",
+    "ask_to_drain",
     "change_mark",
     "claim",
     "cut",
@@ -45,8 +49,10 @@ __all__ = [
     "epoch",
     "forget",
     "guard",
+    "history",
     "items",
     "join",
+    "leaving",
     "mark",
     "moved",
     "new_epoch",
@@ -61,6 +67,7 @@ __all__ = [
     "put_and_number",
     "put_expired",
     "put_retraction",
+    "report",
     "standing_already",
     "standings",
     "subscribe",

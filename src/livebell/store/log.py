@@ -43,6 +43,8 @@ class Moved:
     readers: dict[str, int]
     """New revs."""
     epoch: str
+    drains: int
+    """How often the live processes have been told to drain."""
 
 
 def pull(positions: Iterable[Position]) -> dict[Position, Page]:
@@ -105,10 +107,12 @@ def moved(heads: Mapping[str, int], revs: Mapping[str, int]) -> Moved:
     """The position check: which of these streams and readers are elsewhere by now, in one query."""
     keys = {str(param): key for key in revs for param in [key_param(key)]}
     rows = run(_moved, [pack(heads.items()), pack((param, revs[key]) for param, key in keys.items())])
+    value, drains = history()
     return Moved(
         streams={name: position for what, name, position in rows if what == "s"},
         readers={keys[name]: position for what, name, position in rows if what == "r"},
-        epoch=epoch(),
+        epoch=value,
+        drains=drains,
     )
 
 
@@ -136,12 +140,17 @@ def change_mark() -> Any:
 
 def epoch() -> str:
     """The name of this database's history; made at first use."""
-    rows = Epoch.objects.using(database().alias)
-    value = rows.values_list("value", flat=True).first()
-    if value is None:
-        rows.bulk_create([Epoch(value=token_hex(8))], ignore_conflicts=True)
-        value = rows.values_list("value", flat=True).get()
-    return value
+    return history()[0]
+
+
+def history() -> tuple[str, int]:
+    """The name of this database's history, and how often its live processes have been told to drain."""
+    rows = Epoch.objects.using(database().alias).values_list("value", "drains")
+    found = rows.first()
+    if found is None:
+        Epoch.objects.using(database().alias).bulk_create([Epoch(value=token_hex(8))], ignore_conflicts=True)
+        found = rows.get()
+    return found
 
 
 def new_epoch() -> str:

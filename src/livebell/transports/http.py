@@ -110,6 +110,8 @@ async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         asked = Asked.parse(scope)
         live = await Live.of_this_loop()
+        if live.hub.draining:
+            return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
         reader = await reader_of(live, scope)
     except ValueError as error:
         return await _answer(send, HTTPStatus.BAD_REQUEST, msgspec.json.encode({"error": str(error)}))
@@ -122,6 +124,20 @@ async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
     if asked.wait is None:
         return await _stream(live, EventStream(reader, asked.hello, session, send, live.hub), receive, send)
     return await _hold(live, LongPoll(reader, asked, session), asked.wait, receive, send)
+
+
+async def serve_ready(scope: Scope, receive: Receive, send: Send) -> None:
+    """Whether this process takes in connections: 200 or 503, for whoever distributes them. Needs no session."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return await _answer(send, HTTPStatus.METHOD_NOT_ALLOWED)
+    try:
+        live = await Live.of_this_loop()
+    except Error:
+        logger.exception("http: the database does not answer")
+        return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE, b'{"ready":false}')
+    state = {"ready": live.ready, "connections": len(live.hub.connections), "bus": live.bus.linked}
+    status = HTTPStatus.OK if live.ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return await _answer(send, status, msgspec.json.encode(state))
 
 
 async def _stream(live: Live, stream: EventStream, receive: Receive, send: Send) -> None:
