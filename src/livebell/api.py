@@ -8,7 +8,7 @@ instant; and a broken broker neither fails nor delays the caller by more than 25
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -229,6 +229,14 @@ aunsubscribe = sync_to_async(unsubscribe)
 def number(rows: Sequence[int]) -> None:
     """Number these outbox rows, and say so on the bus. Also what the sweeper calls for what a crash left behind."""
     _say(store.number(rows))
+
+
+def prune(limits: store.Limits, *, batch: int = store.MAX_BATCH) -> Iterator[store.Pruned]:
+    """Prune step by step, each of which is committed and said on the bus; see ``store.prune``."""
+    for step in store.prune(limits, batch=batch):
+        if step.floors:
+            get_bus().publish({"hints": {f"livebell:pruned:{name}": floor for name, floor in step.floors.items()}})
+        yield step
 
 
 def _say(moved: dict[str, int]) -> None:

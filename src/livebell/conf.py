@@ -48,6 +48,10 @@ class Conf:
     """Connections of one user; one more closes the oldest."""
     DRAIN_SECONDS: float = 10.0
     """Seconds over which clients spread their return when a live process ends; 0: they come back at once."""
+    RETAIN_DAYS: float | None = None
+    """Days after which ``livebell_prune`` takes a notification out of the log; None: never for its age."""
+    RETAIN_PER_STREAM: int | None = None
+    """Entries of one stream that ``livebell_prune`` leaves, the newest; None: all."""
     BASE_TEMPLATE: str = "livebell/base.html"
     """Template that the list page extends; it needs the block ``content``."""
 

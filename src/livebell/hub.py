@@ -31,7 +31,6 @@ from .protocol import (
     Ping,
     Push,
     Reset,
-    Snapshot,
     continues,
     encode,
 )
@@ -46,6 +45,8 @@ SEND_DEADLINE = 10.0
 """Seconds after which a connection whose send does not finish is closed."""
 RETRY_EVERY = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds to wait after the first, second, … failure of the source in a row."""
+PRUNED = "livebell:pruned:"
+"""Before the name of a stream, in hints: its floor has moved. No topic begins like this."""
 MAX_PUSHES = 16
 """Pushes kept for a connection that is busy: the latest of each key."""
 
@@ -125,6 +126,8 @@ class Hub:
                 reader = self.readers.get(name.removeprefix("reader:"))
                 if reader is not None and position > reader.rev:
                     self._recount(reader.key)
+            elif name.startswith(PRUNED):
+                self.prune({name.removeprefix(PRUNED): position})
             elif (stream := self.streams.get(name)) is not None and position > stream.sent:
                 self.pull(name)
 
@@ -137,6 +140,12 @@ class Hub:
         """Give these readers, or all, a new snapshot on the streams they may read by now."""
         for key in list(self.readers if readers is None else readers):
             self._recount(key)
+
+    def prune(self, floors: Mapping[str, int]) -> None:
+        """These streams have been pruned up to here, somebody says: what their readers had unread below counts no more."""
+        for name, floor in floors.items():
+            if (stream := self.streams.get(name)) is not None and floor > stream.floor >= 0:
+                self.recount({connection.reader for connection in stream.connections})
 
     def review(self, part: int, parts: int) -> None:
         """Ask again what one in *parts* of the readers may read; they are only told if it has changed."""
@@ -189,6 +198,11 @@ class Hub:
     def heads(self) -> dict[str, int]:
         """Where this hub believes every stream to be."""
         return {stream.name: stream.sent for stream in self.streams.values()}
+
+    @property
+    def floors(self) -> dict[str, int]:
+        """Up to where this hub believes every stream to be pruned."""
+        return {stream.name: max(stream.floor, 0) for stream in self.streams.values()}
 
     @property
     def revs(self) -> dict[str, int]:
@@ -257,7 +271,7 @@ class Hub:
                 connection.close(CloseCode.SESSION_ENDED)
             return
         snapshot = standing.snapshot
-        if self._nothing_new(reader, snapshot):
+        if self._nothing_new(reader, standing):
             return
         self._stand(reader, snapshot.at)
         reader.rev = snapshot.rev
@@ -272,11 +286,22 @@ class Hub:
                 self._send(connection, text)
                 if connection.behind and not connection.busy_since:
                     self._lagging[connection] = None
+        self._note_floors(standing.floor)
 
-    def _nothing_new(self, reader: Reader, snapshot: Snapshot) -> bool:
-        quiet = reader.key in self._quiet
+    def _note_floors(self, floors: Cursor) -> None:
+        """If one of a stream's readers finds it pruned, the others are counted again too."""
+        self.prune(floors)
+        for name, floor in floors.items():
+            if (stream := self.streams.get(name)) is not None:
+                stream.floor = max(stream.floor, floor)
+
+    def _nothing_new(self, reader: Reader, standing: Standing) -> bool:
+        quiet, snapshot = reader.key in self._quiet, standing.snapshot
         self._quiet.discard(reader.key)
-        return quiet and reader.rev == snapshot.rev and set(reader.streams) == snapshot.at.keys()
+        if not quiet or reader.rev != snapshot.rev or set(reader.streams) != snapshot.at.keys():
+            return False
+        streams = (self.streams.get(name) for name in reader.streams)
+        return all(stream.floor >= standing.floor[stream.name] for stream in streams if stream is not None)
 
     def _stand(self, reader: Reader, at: Cursor) -> None:
         """Put the reader's connections on the streams it may read now, and take them off the others."""

@@ -223,7 +223,7 @@ class Live:
 
     async def _compare(self) -> None:
         heads = self.hub.heads
-        moved = await self._watch(store.moved, heads, self.hub.revs)
+        moved = await self._watch(store.moved, heads, self.hub.revs, self.hub.floors)
         if any(position is not None and position < heads[name] for name, position in moved.streams.items()):
             logger.error("live: the database is older than what was sent: beginning a new epoch")
             self.hub.restart(await self.db(store.new_epoch))
@@ -234,6 +234,7 @@ class Live:
         self._drains = moved.drains
         for name in moved.streams:
             self.hub.pull(name)
+        self.hub.prune(moved.floors)
         self.hub.recount(key for key in moved.readers if key in self.hub.readers)
 
     async def _obey(self, number: int) -> None:

@@ -27,7 +27,8 @@ logger = logging.getLogger("livebell.bus")
 T = TypeVar("T")
 
 Hints: TypeAlias = Mapping[str, int]
-"""``{"user:42": 17}``: that stream has moved to 17. ``{"reader:42": 5}``: that reader's marks have rev 5."""
+"""``{"user:42": 17}``: that stream has moved to 17. ``{"reader:42": 5}``: that reader's marks have rev 5.
+``{"livebell:pruned:user:42": 9}``: that stream has been pruned up to 9."""
 
 
 class Listener(Protocol):

@@ -5,7 +5,8 @@ intake     one copy of what every process gets over the channel layer
 log        pull above a position, position check, epoch
 reading    the streams a reader stands on, its snapshot, its list
 marks      what a reader has read
-retention  forget
+retention  forget, cut
+pruning    what is too old or too much leaves the log, bit by bit
 leaving    the word to drain, and who follows it
 sql        what PostgreSQL and SQLite spell differently
 """
@@ -26,19 +27,23 @@ from .outbox import (
     put_retraction,
     standing_already,
 )
+from .pruning import MAX_BATCH, Limits, Pruned, prune, to_look_at
 from .reading import Item, Standing, entries_of, items, standings
 from .retention import cut, forget
 from .sql import database, open_for_batches
 
 __all__ = [
     "CHUNK",
+    "MAX_BATCH",
     "PAGE",
     "Item",
     "Leaving",
+    "Limits",
     "Marking",
     "Moved",
     "Page",
     "Position",
+    "Pruned",
     "Standing",
     "ask_to_drain",
     "change_mark",
@@ -62,6 +67,7 @@ __all__ = [
     "number",
     "open_for_batches",
     "pending",
+    "prune",
     "pull",
     "put",
     "put_and_number",
@@ -71,6 +77,7 @@ __all__ = [
     "standing_already",
     "standings",
     "subscribe",
+    "to_look_at",
     "touch",
     "unsubscribe",
 ]

@@ -40,6 +40,8 @@ class Moved:
 
     streams: dict[str, int | None]
     """New heads; None where the stream is gone."""
+    floors: dict[str, int]
+    """New floors."""
     readers: dict[str, int]
     """New revs."""
     epoch: str
@@ -103,14 +105,16 @@ def _pull(d: Dialect) -> str:
         ORDER BY want.name, want.after, e.seq"""
 
 
-def moved(heads: Mapping[str, int], revs: Mapping[str, int]) -> Moved:
+def moved(heads: Mapping[str, int], revs: Mapping[str, int], floors: Mapping[str, int] = {}) -> Moved:
     """The position check: which of these streams and readers are elsewhere by now, in one query."""
     keys = {str(param): key for key in revs for param in [key_param(key)]}
-    rows = run(_moved, [pack(heads.items()), pack((param, revs[key]) for param, key in keys.items())])
+    positions = pack((name, head, floors.get(name, 0)) for name, head in heads.items())
+    rows = run(_moved, [positions, pack((param, revs[key]) for param, key in keys.items())])
     value, drains = history()
     return Moved(
-        streams={name: position for what, name, position in rows if what == "s"},
-        readers={keys[name]: position for what, name, position in rows if what == "r"},
+        streams={name: head for what, name, head, _ in rows if what == "s" and head != heads[name]},
+        floors={name: floor for what, name, _, floor in rows if what == "s" and floor > floors.get(name, 0)},
+        readers={keys[name]: rev for what, name, rev, _ in rows if what == "r"},
         epoch=value,
         drains=drains,
     )
@@ -118,11 +122,13 @@ def moved(heads: Mapping[str, int], revs: Mapping[str, int]) -> Moved:
 
 def _moved(d: Dialect) -> str:
     return f"""
-        SELECT 's', want.name, s.head
-        FROM (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS position FROM {d.rows}) want
-        LEFT JOIN {TABLES["stream"]} s ON s.name = want.name WHERE COALESCE(s.head, 0) <> want.position
+        SELECT 's', want.name, s.head, COALESCE(s.floor, 0)
+        FROM (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS head, {d.item(2, "bigint")} AS floor
+              FROM {d.rows}) want
+        LEFT JOIN {TABLES["stream"]} s ON s.name = want.name
+        WHERE COALESCE(s.head, 0) <> want.head OR COALESCE(s.floor, 0) <> want.floor
         UNION ALL
-        SELECT 'r', want.name, COALESCE(r.rev, 0)
+        SELECT 'r', want.name, COALESCE(r.rev, 0), 0
         FROM (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS position FROM {d.rows}) want
         LEFT JOIN {TABLES["reader"]} r ON r.user_id = {d.key("want.name")} WHERE COALESCE(r.rev, 0) <> want.position"""
 

@@ -67,13 +67,14 @@ class EventStream(Outlet):
 class LongPoll(Connection):
     """A request that is held until there is news, as the hub sees it. Its few frames are the answer."""
 
-    __slots__ = ("frames", "news", "rev")
+    __slots__ = ("frames", "news", "rev", "unread")
 
     def __init__(self, reader: str, asked: Asked, session: str) -> None:
         super().__init__(reader, asked.hello.epoch, asked.hello.cursor, session)
         self.frames: list[str] = []
         self.news = asyncio.Event()
         self.rev = asked.rev
+        self.unread = -1
 
     def send(self, text: str) -> bool:
         """See ``Connection``."""
@@ -91,7 +92,9 @@ class LongPoll(Connection):
         """Not the greeting, and not a snapshot that the client has."""
         snapshot = frame.get("snapshot")
         if frame["type"] == "snapshot" and isinstance(snapshot, dict):
-            return bool(self.rev is not None and snapshot["rev"] != self.rev)
+            before, self.unread = self.unread, snapshot["unread"]
+            pruned = before > self.unread  # the rev is of the marks, and says nothing of it
+            return self.rev is not None and (pruned or snapshot["rev"] != self.rev)
         return frame["type"] not in ("hello", "ping")
 
     @property
