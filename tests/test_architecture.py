@@ -15,6 +15,9 @@ ARROWS = {
     "protocol": set(),
     "connection": {"protocol"},
     "hub": {"connection", "protocol"},
+    "drain": {"hub", "connection", "protocol"},
+    "sigterm": set(),
+    "progress": set(),
     "conf": set(),
     "models": set(),
     "store": {"models", "protocol"},
@@ -24,7 +27,7 @@ ARROWS = {
     "api": {"store", "bus", "conf", "content", "audience", "models"},
     "catchup": {"api", "store", "protocol"},
     "sessions": set(),
-    "live": {"protocol", "hub", "store", "bus", "api", "conf", "content", "sessions"},
+    "live": {"protocol", "hub", "drain", "sigterm", "store", "bus", "api", "conf", "content", "sessions"},
     "transports": {"live", "hub", "connection", "api", "protocol", "conf"},
     "asgi": {"live", "transports", "conf"},
     "routing": {"transports", "conf"},
@@ -35,7 +38,7 @@ ARROWS = {
     "checks": {"conf", "models"},
     "signals": {"api", "store", "audience"},
     "templatetags": {"api", "conf", "words"},
-    "management": {"api", "audience", "content", "models", "store"},
+    "management": {"api", "audience", "bus", "conf", "content", "models", "progress", "store"},
     "testing": {"api", "store", "models"},
     "apps": {"checks", "signals"},
     "__init__": {"api", "audience"},
@@ -43,7 +46,7 @@ ARROWS = {
 }
 """Each part, and the parts it may import. A part is a module or a folder at the top of the package."""
 
-PURE = {"protocol": {"msgspec"}, "connection": set(), "hub": set()}
+PURE = {"protocol": {"msgspec"}, "connection": set(), "hub": set(), "drain": set()}
 """Parts that import nothing but the standard library and these."""
 
 LAZY = {"apps.py"}

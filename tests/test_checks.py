@@ -44,6 +44,26 @@ def test_right_settings_are_silent(settings: dict[str, Any]) -> None:
     assert found(**settings) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("DRAIN_SECONDS", value) for value in (-1, 1e9, "10", None, True, float("nan"))],
+        *[("RETAIN_DAYS", value) for value in (0, -1, "90d", float("inf"))],
+        *[("RETAIN_PER_STREAM", value) for value in (0, -5, "all", [])],
+    ],
+)
+def test_a_number_that_is_none_is_e007(name: str, value: Any) -> None:
+    """The name and what would do."""
+    message = only(found(**{name: value}), "livebell.E007")
+    assert name in message.msg
+
+
+def test_numbers_at_their_limits_are_right() -> None:
+    """And None, where nothing is meant."""
+    assert found(DRAIN_SECONDS=0, RETAIN_DAYS=None, RETAIN_PER_STREAM=None) == []
+    assert found(DRAIN_SECONDS=2.5, RETAIN_DAYS=0.5, RETAIN_PER_STREAM=1) == []
+
+
 def test_an_unknown_setting_is_e001() -> None:
     """A name that doesn't exist is an error that lists those that do."""
     message = only(found(BUSS="redis"), "livebell.E001")

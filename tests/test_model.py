@@ -217,9 +217,10 @@ class History:
     def position_check(self) -> None:
         if self.broken == "nocheck":
             return
-        moved = store.moved(self.hub.heads, self.hub.revs)
+        moved = store.moved(self.hub.heads, self.hub.revs, self.hub.floors)
         for name in moved.streams:
             self.hub.pull(name)
+        self.hub.prune(moved.floors)
         self.hub.recount(moved.readers)
 
     def deliver(self, i: int, *, swap: bool = False) -> None:

@@ -234,6 +234,14 @@ def number(rows: Sequence[int]) -> None:
     _say(store.number(rows))
 
 
+def prune(limits: store.Limits, *, batch: int = store.MAX_BATCH) -> Iterator[store.Pruned]:
+    """Prune step by step, each of which is committed and said on the bus; see ``store.prune``."""
+    for step in store.prune(limits, batch=batch):
+        if step.floors:
+            get_bus().publish({"hints": {f"livebell:pruned:{name}": floor for name, floor in step.floors.items()}})
+        yield step
+
+
 def _say(moved: dict[str, int]) -> None:
     if moved:
         get_bus().publish({"hints": moved})

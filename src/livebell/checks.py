@@ -16,6 +16,13 @@ from django.utils.module_loading import import_string
 from .conf import BUSES, NAMES, conf, given
 from .models import Notification
 
+NUMBERS = {
+    "DRAIN_SECONDS": (0, 3600, "seconds from 0 to 3600"),
+    "RETAIN_DAYS": (1e-5, 36_525, "days above 0, or None to keep everything"),
+    "RETAIN_PER_STREAM": (1, 10**12, "a whole number from 1, or None to keep everything"),
+}
+"""Settings that are numbers, between what and what, and how to say so."""
+
 NEEDS = {"redis": ("redis", "django-livebell[redis]")}
 
 
@@ -31,7 +38,20 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         for name in given()
         if name not in NAMES
     ]
-    return unknown or [*_bus(), *_layer(), *_streams(), *_admin()]
+    return unknown or [*_numbers(), *_bus(), *_layer(), *_streams(), *_admin()]
+
+
+def _numbers() -> list[CheckMessage]:
+    return [
+        Error(f"LIVEBELL[{name!r}] is {value!r}.", hint=f"Give {meant}.", id="livebell.E007")
+        for name, (low, high, meant) in NUMBERS.items()
+        for value in [getattr(conf(), name)]
+        if not (value is None and "None" in meant) and not _between(low, value, high)
+    ]
+
+
+def _between(low: float, value: object, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def _bus() -> list[CheckMessage]:

@@ -46,6 +46,12 @@ class Conf:
     """Further origins (``https://host:port``) whose pages may open a socket. The site's own always may."""
     MAX_CONNECTIONS: int = 20
     """Connections of one user; one more closes the oldest."""
+    DRAIN_SECONDS: float = 10.0
+    """Seconds over which clients spread their return when a live process ends; 0: they come back at once."""
+    RETAIN_DAYS: float | None = None
+    """Days after which ``livebell_prune`` takes a notification out of the log; None: never for its age."""
+    RETAIN_PER_STREAM: int | None = None
+    """Entries of one stream that ``livebell_prune`` leaves, the newest; None: all."""
     BASE_TEMPLATE: str = "livebell/base.html"
     """Template that the list page extends; it needs the block ``content``."""
 
@@ -56,6 +62,11 @@ class Conf:
     def bus_path(self) -> str:
         """Dotted path of the bus class."""
         return BUSES.get(self.BUS, self.BUS)
+
+    @property
+    def ready_path(self) -> str:
+        """Path below which a live process says whether it takes in connections, without the leading slash."""
+        return f"{self.SOCKET_PATH.strip('/')}/ready/"
 
     @property
     def topics(self) -> Callable[[Any], Iterable[str]] | None:

@@ -112,6 +112,24 @@ test("bye says when to come back", async () => {
   assert.equal(FakeSocket.all.length, 2);
 });
 
+test("a drain is followed to the letter, and its wait is no outage", async () => {
+  start();
+  connect().receive({ type: "bye", code: 4000, retry: 8_000 });
+  await pass(7_900, 100);
+  assert.deepEqual([FakeSocket.all.length, states.at(-1)], [1, "connecting"]);
+  await pass(100, 50);
+  assert.equal(FakeSocket.all.length, 2);
+  await pass(3_900, 100);
+  assert.equal(states.at(-1), "connecting");
+});
+
+test("who does not find another server after a drain is offline in the end", async () => {
+  start();
+  connect().receive({ type: "bye", code: 4000, retry: 3_000 });
+  await pass(9_500, 100);
+  assert.equal(states.at(-1), "offline");
+});
+
 for (const code of [1009, 4504, 4505, 4506]) {
   test(`${code}: stops, says so, and keeps the number`, async () => {
     start();

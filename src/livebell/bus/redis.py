@@ -43,6 +43,7 @@ class RedisBus(Bus):
 
     def __init__(self) -> None:
         super().__init__()
+        self.linked = False
         self._channel = f"{conf().PREFIX}:bus"
         self._client = redis.Redis.from_url(
             conf().REDIS_URL, socket_timeout=LIMIT, socket_connect_timeout=LIMIT, retry=Retry(NoBackoff(), 0)
@@ -63,6 +64,7 @@ class RedisBus(Bus):
                 await self._listen_once(listener)
             except Exception as error:  # noqa: BLE001 (whatever it is, only a new link helps)
                 logger.warning("bus: lost Redis, trying again: %r", error)
+            self.linked = False
             listener.gap()
             await asyncio.sleep(RETRY_EVERY)
 
@@ -87,6 +89,7 @@ class RedisBus(Bus):
         try:
             async for message in self._messages(pubsub):
                 if message["type"] == "subscribe":
+                    self.linked = True
                     listener.gap()
                 elif message["channel"].decode() == self._channel:
                     self._deliver(listener, message["data"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from django.db import Error
@@ -74,6 +75,8 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     except Error:
         logger.exception("websocket: the database does not answer")
         return await _refuse(send, CloseCode.SERVER_ERROR)
+    if live.hub.draining:
+        return await _unavailable(scope, send)
     if reader is None:
         return await _refuse(send, CloseCode.NO_SESSION)
     await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
@@ -109,6 +112,16 @@ async def _greet(scope: Scope, reader: str, receive: Receive, send: Send, hub: H
 async def _refuse(send: Send, code: CloseCode) -> None:
     """Before the handshake is accepted, a server makes an HTTP 403 of it."""
     await send({"type": "websocket.close", "code": int(code)})
+
+
+async def _unavailable(scope: Scope, send: Send) -> None:
+    """503 in place of the handshake, at which a proxy asks another process; a server that can't say it makes a 403 of it."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await _refuse(send, CloseCode.DRAIN)
+        return
+    start = {"type": "websocket.http.response.start", "status": int(HTTPStatus.SERVICE_UNAVAILABLE), "headers": []}
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": b""})
 
 
 def _subprotocol(scope: Scope) -> str | None:
