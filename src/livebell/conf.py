@@ -46,6 +46,10 @@ class Conf:
     """Further origins (``https://host:port``) whose pages may open a socket. The site's own always may."""
     MAX_CONNECTIONS: int = 20
     """Connections of one user; one more closes the oldest."""
+    MAX_PROCESS_CONNECTIONS: int = 10_000
+    """Connections of one process; one more is told to come back later."""
+    MAX_ADDRESS_CONNECTIONS: int = 1_000
+    """Connections from one address of which it is not known, or not yet, who they are; one more is told to come back."""
     BASE_TEMPLATE: str = "livebell/base.html"
     """Template that the list page extends; it needs the block ``content``."""
 

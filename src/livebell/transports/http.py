@@ -19,6 +19,7 @@ from ..connection import Connection
 from ..live import Live
 from ..protocol import Bye, ClientHello, CloseCode, encode, read_position
 from . import gate
+from .admission import Full, Place, admission
 from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
 
 logger = logging.getLogger("livebell.http")
@@ -109,15 +110,26 @@ async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
         return await _answer(send, HTTPStatus.FORBIDDEN)
     try:
         asked = Asked.parse(scope)
-        live = await Live.of_this_loop()
-        reader = await reader_of(live, scope)
     except ValueError as error:
         return await _answer(send, HTTPStatus.BAD_REQUEST, msgspec.json.encode({"error": str(error)}))
+    try:
+        with admission.enter(gate.address(scope)) as place:
+            await _serve(place, asked, scope, receive, send)
+    except Full as full:
+        wait = (b"retry-after", str(-(-full.retry // 1000)).encode())
+        await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE, b"{}", wait)
+
+
+async def _serve(place: Place, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        live = await Live.of_this_loop()
+        reader = await reader_of(live, scope)
     except Error:
         logger.exception("http: the database does not answer")
         return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
     if reader is None:
         return await _answer(send, HTTPStatus.UNAUTHORIZED)
+    place.settle()
     session = session_of(scope, reader)
     if asked.wait is None:
         return await _stream(live, EventStream(reader, asked.hello, session, send, live.hub), receive, send)
@@ -155,8 +167,8 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _answer(send: Send, status: HTTPStatus, body: bytes = b"{}") -> None:
-    await _begin(send, status, b"application/json")
+async def _answer(send: Send, status: HTTPStatus, body: bytes = b"{}", *headers: tuple[bytes, bytes]) -> None:
+    await _begin(send, status, b"application/json", *headers)
     await send({"type": "http.response.body", "body": body})
 
 

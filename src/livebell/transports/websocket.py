@@ -8,10 +8,12 @@ from typing import Any
 
 from django.db import Error
 
+from ..conf import conf
 from ..hub import Hub
 from ..live import Live
-from ..protocol import MAX_INBOUND, SUBPROTOCOL, BadFrame, ClientHello, CloseCode, decode_hello
+from ..protocol import MAX_INBOUND, SUBPROTOCOL, BadFrame, Bye, ClientHello, CloseCode, decode_hello, encode
 from . import gate
+from .admission import Full, Place, admission
 from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
 from .frames import EXTENSION, Writer, text_frame
 
@@ -69,6 +71,14 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     if not gate.same_site(scope):
         return await _refuse(send, CloseCode.FORBIDDEN)
     try:
+        with admission.enter(gate.address(scope)) as place:
+            await _serve(place, scope, receive, send)
+    except Full as full:
+        await _send_away(scope, send, full)
+
+
+async def _serve(place: Place, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
         live = await Live.of_this_loop()
         reader = await reader_of(live, scope)
     except Error:
@@ -76,6 +86,7 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
         return await _refuse(send, CloseCode.SERVER_ERROR)
     if reader is None:
         return await _refuse(send, CloseCode.NO_SESSION)
+    place.wait_as(f"reader:{reader}", conf().MAX_CONNECTIONS)
     await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
     try:
         hello = await _hello(receive)
@@ -83,6 +94,7 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
         return await _refuse(send, error.code)
     if hello is None:
         return None
+    place.settle()
     socket = _socket(scope, reader, hello, send, live.hub)
     live.hub.join(socket)
     try:
@@ -103,6 +115,13 @@ def _socket(scope: Scope, reader: str, hello: ClientHello, send: Send, hub: Hub)
 async def _refuse(send: Send, code: CloseCode) -> None:
     """Before the handshake is accepted, a server makes an HTTP 403 of it."""
     await send({"type": "websocket.close", "code": int(code)})
+
+
+async def _send_away(scope: Scope, send: Send, full: Full) -> None:
+    """The handshake is accepted, because a browser tells its page nothing of a refused one, not even to wait."""
+    await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
+    await send({"type": "websocket.send", "text": encode(Bye(code=int(CloseCode.OVERLOADED), retry=full.retry))})
+    await _refuse(send, CloseCode.OVERLOADED)
 
 
 def _subprotocol(scope: Scope) -> str | None:
