@@ -61,8 +61,8 @@ class Outlet(Connection):
         """One frame as the server sends it."""
 
     @abstractmethod
-    def end(self, code: CloseCode) -> Message:
-        """The end as the server sends it."""
+    async def end(self, code: CloseCode) -> None:
+        """Have the server end it."""
 
     def send(self, text: str) -> bool:
         """See ``Connection``."""
@@ -85,7 +85,7 @@ class Outlet(Connection):
 
     async def _farewell(self, code: CloseCode, retry: int) -> None:
         await self._send(self.wrap(encode(Bye(code=int(code), retry=retry))))
-        await self._send(self.end(code))
+        await self.end(code)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> bool:
         try:

@@ -60,9 +60,9 @@ class EventStream(Outlet):
         """See ``Outlet``."""
         return {"type": "http.response.body", "body": f"data: {text}\n\n".encode(), "more_body": True}
 
-    def end(self, code: CloseCode) -> Message:
+    async def end(self, code: CloseCode) -> None:
         """See ``Outlet``."""
-        return {"type": "http.response.body", "body": b""}
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 class LongPoll(Connection):

@@ -34,9 +34,9 @@ class Socket(Outlet):
         """See ``Outlet``."""
         return {"type": "websocket.send", "text": text}
 
-    def end(self, code: CloseCode) -> Message:
+    async def end(self, code: CloseCode) -> None:
         """See ``Outlet``."""
-        return {"type": "websocket.close", "code": int(code)}
+        await _close(self._send, code)
 
 
 class FramedSocket(Socket):
@@ -69,7 +69,7 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     """One connection, from the handshake to the end."""
     await receive()
     if not gate.same_site(scope):
-        return await _refuse(send, CloseCode.FORBIDDEN)
+        return await _close(send, CloseCode.FORBIDDEN)
     try:
         with admission.enter(gate.address(scope)) as place:
             await _serve(place, scope, receive, send)
@@ -83,15 +83,15 @@ async def _serve(place: Place, scope: Scope, receive: Receive, send: Send) -> No
         reader = await reader_of(live, scope)
     except Error:
         logger.exception("websocket: the database does not answer")
-        return await _refuse(send, CloseCode.SERVER_ERROR)
+        return await _close(send, CloseCode.SERVER_ERROR)
     if reader is None:
-        return await _refuse(send, CloseCode.NO_SESSION)
+        return await _close(send, CloseCode.NO_SESSION)
     place.wait_as(f"reader:{reader}", conf().MAX_CONNECTIONS)
     await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
     try:
         hello = await _hello(receive)
     except BadFrame as error:
-        return await _refuse(send, error.code)
+        return await _close(send, error.code)
     if hello is None:
         return None
     place.settle()
@@ -112,16 +112,22 @@ def _socket(scope: Scope, reader: str, hello: ClientHello, send: Send, hub: Hub)
     return FramedSocket(writer, reader, hello, session, send, hub)
 
 
-async def _refuse(send: Send, code: CloseCode) -> None:
-    """Before the handshake is accepted, a server makes an HTTP 403 of it."""
-    await send({"type": "websocket.close", "code": int(code)})
+async def _close(send: Send, code: CloseCode) -> None:
+    """Before the handshake is accepted, a server makes an HTTP 403 of it. Daphne lets an application say only what is its
+    own, from 3000 on; what is too big is a bad frame there."""
+    try:
+        await send({"type": "websocket.close", "code": int(code)})
+    except Exception:
+        if code >= 3000:
+            raise
+        await send({"type": "websocket.close", "code": int(CloseCode.BAD_FRAME)})
 
 
 async def _send_away(scope: Scope, send: Send, full: Full) -> None:
     """The handshake is accepted, because a browser tells its page nothing of a refused one, not even to wait."""
     await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
     await send({"type": "websocket.send", "text": encode(Bye(code=int(CloseCode.OVERLOADED), retry=full.retry))})
-    await _refuse(send, CloseCode.OVERLOADED)
+    await _close(send, CloseCode.OVERLOADED)
 
 
 def _subprotocol(scope: Scope) -> str | None:
