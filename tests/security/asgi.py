@@ -2,7 +2,8 @@
 
 ``LIVEBELL_TEST_INNER`` names the application (default ``tests.asgi:application``). ``LIVEBELL_TEST_CONSTANTS`` is JSON:
 ``{"live.RECOUNT_EVERY": 2}`` shortens what would take a test too long. ``GET /watched/`` tells how many statements this
-process has sent to the database, how many at once at the most, what it weighs, and how many it has let in.
+process has sent to the database, how many at once at the most, how many of them ask about somebody (the loops of a live
+process don't), what it weighs, and how many it has let in.
 ``LIVEBELL_TEST_DELAY`` makes each statement take so many seconds longer.
 """
 
@@ -37,21 +38,22 @@ class Statements:
     """Counts what goes to the database."""
 
     def __init__(self) -> None:
-        self.sent = self.now = self.most = 0
+        self.sent = self.now = self.most = self.about = 0
         self.lock = threading.Lock()
 
     def watch(self, connection: Any, **kwargs: object) -> None:
         if self.execute not in connection.execute_wrappers:  # they outlive a reconnect
             connection.execute_wrappers.append(self.execute)
 
-    def execute(self, execute: Any, *args: Any) -> Any:
+    def execute(self, execute: Any, sql: str, *args: Any) -> Any:
         with self.lock:
             self.sent += 1
+            self.about += any(table in sql for table in ("django_session", "auth_user", "livebell_mark"))
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(DELAY)
         try:
-            return execute(*args)
+            return execute(sql, *args)
         finally:
             with self.lock:
                 self.now -= 1
@@ -67,6 +69,7 @@ def figures() -> dict[str, int]:
     return {
         "statements": statements.sent,
         "at_once": statements.most,
+        "about_somebody": statements.about,
         "cpu_ms": int(1000 * (used.ru_utime + used.ru_stime)),
         "kib": pages * os.sysconf("SC_PAGE_SIZE") // 1024,
         "taken": admission.taken,

@@ -55,6 +55,10 @@ class Listener(threading.Thread):
             assert time.monotonic() < deadline, f"{self.transport} lacks {sorted(titles - set(self.titles()))[:5]}"
             time.sleep(0.02)  # the thread writes; nothing would tell us
 
+    def kinds(self, kind: str) -> int:
+        """How many frames of this type have come."""
+        return [frame["type"] for _, frame in list(self.frames)].count(kind)
+
     def _take(self, frame: dict[str, Any]) -> None:
         self.frames.append((time.time(), frame))
         self.client.receive(frame)
