@@ -29,7 +29,7 @@ ARROWS = {
     "asgi": {"live", "transports", "conf"},
     "routing": {"transports", "conf"},
     "words": set(),
-    "views": {"api", "catchup", "store", "conf", "protocol"},
+    "views": {"api", "catchup", "store", "conf", "content", "protocol"},
     "urls": {"views"},
     "admin": {"api", "models"},
     "checks": {"conf", "models"},

@@ -306,7 +306,7 @@ def split(route: str) -> list[str]:
     return [re.sub(r"[\^$?]|\(.*?\)", "", part) for part in re.split(r"(<.*?>)", route) if part]
 
 
-ON_PURPOSE = ("/log-in/", "/send/", "/admin/logout/")
+ON_PURPOSE = ("/log-in/", "/log-out/", "/send/", "/admin/logout/")
 """Views of the test site that are there to change something; logging out of the admin takes a POST, and is left in peace."""
 
 
