@@ -192,10 +192,10 @@ def standing(user: Any) -> store.Standing:
 
 
 def topics_of(user: Any) -> list[str]:
-    """The topics that the project's own rule, ``LIVEBELL["STREAMS"]``, gives this user."""
+    """The topics that the project's own rule, ``LIVEBELL["STREAMS"]``, gives this user, and those that are everybody's."""
     rule = conf().topics
     try:
-        return [topic(name) for name in rule(user)] if rule else []
+        return [*conf().PUBLIC, *(topic(name) for name in (rule(user) if rule else ()))]
     except NotifyError as error:
         raise ImproperlyConfigured(f'LIVEBELL["STREAMS"] returned a wrong name. {error}') from error
 

@@ -42,6 +42,8 @@ class Conf:
     session cookie must reach it, and the pages' origin must be in ``ORIGINS``."""
     STREAMS: str | Callable[[Any], Iterable[str]] | None = None
     """``f(user)``, or its dotted path: the topics this user may read, besides subscriptions."""
+    PUBLIC: tuple[str, ...] = ()
+    """Topics that anybody may read who may open a page of this site, logged in or not."""
     ORIGINS: tuple[str, ...] = ()
     """Further origins (``https://host:port``) whose pages may open a socket. The site's own always may."""
     MAX_CONNECTIONS: int = 20
@@ -81,10 +83,15 @@ def conf() -> Conf:
     unknown = sorted(set(given()) - NAMES)
     if unknown:
         raise ImproperlyConfigured(f"LIVEBELL has no setting {unknown[0]!r}. It has: {', '.join(sorted(NAMES))}.")
-    values = dict(given())
-    if "ORIGINS" in values:
-        values["ORIGINS"] = tuple(values["ORIGINS"])
-    return Conf(**values)
+    several = {name: _several(name, value) for name, value in given().items() if name in ("ORIGINS", "PUBLIC")}
+    return Conf(**{**given(), **several})
+
+
+def _several(name: str, value: Any) -> tuple[str, ...]:
+    """A text alone would be taken for its letters."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ImproperlyConfigured(f"LIVEBELL[{name!r}] must be a list of texts, not {value!r}.")
+    return tuple(value)
 
 
 @receiver(setting_changed)

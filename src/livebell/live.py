@@ -39,6 +39,8 @@ SWEEP_EVERY = 1.0
 RECOUNT_EVERY = 50
 """Seconds, a little longer under load, after which who a reader is and what it may read is asked again, if nobody said
 anything: promised are sixty."""
+ANONYMOUS = "\0"
+"""How the reader's key of somebody begins who isn't logged in; no primary key begins so."""
 MAX_INTAKE = 1000
 """Publishes over the channel layer that may wait for the database."""
 
@@ -194,7 +196,8 @@ class Live:
 
     async def _compare(self) -> None:
         heads = self.hub.heads
-        moved = await self._watch(store.moved, heads, self.hub.revs)
+        revs = {key: rev for key, rev in self.hub.revs.items() if not key.startswith(ANONYMOUS)}
+        moved = await self._watch(store.moved, heads, revs)
         if any(position is not None and position < heads[name] for name, position in moved.streams.items()):
             logger.error("live: the database is older than what was sent: beginning a new epoch")
             self.hub.restart(await self.db(store.new_epoch))
@@ -275,19 +278,26 @@ class StoreSource:
 
 def standings(readers: Collection[str]) -> dict[str, store.Standing]:
     """Standings of these readers, by the project's rule as it is now."""
+    nobodies = [key for key in readers if key.startswith(ANONYMOUS)]
+    somebodies = [key for key in readers if not key.startswith(ANONYMOUS)]
+    found = dict.fromkeys(nobodies, store.public(conf().PUBLIC)) if nobodies and conf().PUBLIC else {}
+    return found | (_standings(somebodies) if somebodies else {})
+
+
+def _standings(readers: list[str]) -> dict[str, store.Standing]:
     if conf().topics is None:
-        return store.standings(dict.fromkeys(readers, ()))
-    users = get_user_model()._base_manager.in_bulk(list(readers))
+        return store.standings(dict.fromkeys(readers, conf().PUBLIC))
+    users = get_user_model()._base_manager.in_bulk(readers)
     return store.standings({str(user.pk): _topics_of(user) for user in users.values()})
 
 
 def _topics_of(user: Any) -> list[str]:
-    """What the project's rule says of one user. If it fails, that one gets none, and nobody else has to wait."""
+    """What the project's rule says of one user. If it fails, that one gets the public ones, and nobody else has to wait."""
     try:
         return api.topics_of(user)
     except Exception:
-        logger.exception("live: LIVEBELL['STREAMS'] failed for the user %s, who gets no topics", user.pk)
-        return []
+        logger.exception("live: LIVEBELL['STREAMS'] failed for the user %r, who gets no topics", user.pk)
+        return list(conf().PUBLIC)
 
 
 def sweep(highest: int) -> int:

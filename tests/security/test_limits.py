@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.test import override_settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -419,11 +420,11 @@ def test_a_place_is_always_given_back() -> None:
     """However it ends: refused, moved, raised."""
     places = admission.Admission()
     with pytest.raises(KeyError), places.enter("10.0.0.1") as place:
-        place.wait_as("reader:1", 1)
-        with pytest.raises(admission.Full):
+        place.known("1")
+        with override_settings(LIVEBELL={"MAX_CONNECTIONS": 1}), pytest.raises(admission.Full):
             with places.enter("10.0.0.2") as other:
-                other.wait_as("reader:1", 1)
-        assert (places.taken, dict(places.waiting)) == (1, {"reader:1": 1})
+                other.known("1")
+        assert (places.taken, dict(places.waiting)) == (1, {"reader 1": 1})
         raise KeyError
     assert (places.taken, dict(places.waiting)) == (0, {})
 

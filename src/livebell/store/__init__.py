@@ -4,6 +4,7 @@ outbox     publish, retract, number: from the caller's transaction into the log
 intake     one copy of what every process gets over the channel layer
 log        pull above a position, position check, epoch
 reading    the streams a reader stands on, its snapshot, its list
+public     the same for somebody who is nobody
 marks      what a reader has read
 retention  prune, forget, verify
 sql        what PostgreSQL and SQLite spell differently
@@ -24,6 +25,7 @@ from .outbox import (
     put_retraction,
     standing_already,
 )
+from .public import public
 from .reading import Item, Standing, entries_of, items, standings
 from .retention import cut, forget
 from .sql import database, open_for_batches
@@ -56,6 +58,7 @@ __all__ = [
     "number",
     "open_for_batches",
     "pending",
+    "public",
     "pull",
     "put",
     "put_and_number",

@@ -97,7 +97,8 @@ def _matches(origin: str, allowed: str) -> bool:
     if not _ORIGIN.fullmatch(origin) or left.scheme != right.scheme or ports[0] != ports[1]:
         return False
     host, pattern = left.hostname or "", right.hostname or ""
-    return bool(host) and (host == pattern or (pattern.startswith("*.") and is_same_domain(host, pattern[1:])))
+    below = pattern.startswith("*.") and pattern.strip("*.")  # else it would stand for every host
+    return bool(host) and (host == pattern or bool(below and is_same_domain(host, pattern[1:])))
 
 
 def session_key(scope: Mapping[str, Any]) -> str | None:

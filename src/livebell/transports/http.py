@@ -20,7 +20,7 @@ from ..live import Live
 from ..protocol import Bye, ClientHello, CloseCode, encode, read_position
 from . import gate
 from .admission import Full, Place, admission
-from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
+from .asgi import Message, Outlet, Receive, Scope, Send, nobody, reader_of, session_of
 
 logger = logging.getLogger("livebell.http")
 
@@ -127,9 +127,12 @@ async def _serve(place: Place, asked: Asked, scope: Scope, receive: Receive, sen
     except Error:
         logger.exception("http: the database does not answer")
         return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
-    if reader is None:
+    if reader is not None:
+        place.settle()
+    elif (reader := nobody(asked.hello)) is not None:
+        place.nobody()
+    else:
         return await _answer(send, HTTPStatus.UNAUTHORIZED)
-    place.settle()
     session = session_of(scope, reader)
     if asked.wait is None:
         return await _stream(live, EventStream(reader, asked.hello, session, send, live.hub), receive, send)

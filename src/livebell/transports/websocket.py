@@ -8,13 +8,12 @@ from typing import Any
 
 from django.db import Error
 
-from ..conf import conf
 from ..hub import Hub
 from ..live import Live
 from ..protocol import MAX_INBOUND, SUBPROTOCOL, BadFrame, Bye, ClientHello, CloseCode, decode_hello, encode
 from . import gate
 from .admission import Full, Place, admission
-from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
+from .asgi import Message, Outlet, Receive, Scope, Send, nobody, reader_of, session_of
 from .frames import EXTENSION, Writer, text_frame
 
 logger = logging.getLogger("livebell.websocket")
@@ -84,9 +83,12 @@ async def _serve(place: Place, scope: Scope, receive: Receive, send: Send) -> No
     except Error:
         logger.exception("websocket: the database does not answer")
         return await _close(send, CloseCode.SERVER_ERROR)
-    if reader is None:
+    if reader is not None:
+        place.known(reader)
+    elif nobody(None) is not None:
+        place.nobody()
+    else:
         return await _close(send, CloseCode.NO_SESSION)
-    place.wait_as(f"reader:{reader}", conf().MAX_CONNECTIONS)
     await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
     try:
         hello = await _hello(receive)
@@ -94,7 +96,10 @@ async def _serve(place: Place, scope: Scope, receive: Receive, send: Send) -> No
         return await _close(send, error.code)
     if hello is None:
         return None
-    place.settle()
+    if reader is not None:
+        place.settle()
+    elif (reader := nobody(hello)) is None:
+        return await _close(send, CloseCode.NO_SESSION)
     socket = _socket(scope, reader, hello, send, live.hub)
     live.hub.join(socket)
     try:
