@@ -887,10 +887,13 @@ def test_a_publish_is_told_to_the_bus(ann: Any) -> None:
 
 
 def test_a_push_reaches_the_bus_and_stores_nothing() -> None:
-    """An event without storage goes to the bus as it is."""
+    """An event without storage goes to the bus as it is, signed."""
     with listening() as ear:
         push("order:1", "changed", {"state": "paid"}, key="state")
-    assert ear.pushes == [{"topic": "order:1", "event": "changed", "data": {"state": "paid"}, "key": "state"}]
+    (heard,) = ear.pushes
+    assert api.is_signed(heard)
+    assert heard.pop("signature")
+    assert heard == {"topic": "order:1", "event": "changed", "data": {"state": "paid"}, "key": "state"}
     assert not Outbox.objects.exists()
 
 

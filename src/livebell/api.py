@@ -7,17 +7,19 @@ instant; and a broken broker neither fails nor delays the caller by more than 25
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.utils.crypto import salted_hmac
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from . import store
 from .audience import EVERYONE, addressed, own, streams_of, topic
@@ -140,8 +142,9 @@ def push(topic_name: str, event: str, data: Any = None, *, key: str = "") -> Non
     At most once, to who is connected now; of several with the same *key* only the latest is certain to come.
     *event*: a name for the page, such as ``changed``. *data*: JSON, up to 16 KiB.
     """
-    message = {"topic": topic(topic_name), "event": _event(event), "data": check_content(title="-", data=data)["data"]}
-    _after_commit(partial(get_bus().publish, {"push": {**message, "key": key}}))
+    data = check_content(title="-", data=data)["data"]
+    message = {"topic": topic(topic_name), "event": _event(event), "data": data, "key": str(key)}
+    _after_commit(partial(get_bus().publish, {"push": {**message, "signature": _signature(message)}}))
 
 
 def mark_read(user: Any, notifications: Any = None) -> None:
@@ -192,10 +195,10 @@ def standing(user: Any) -> store.Standing:
 
 
 def topics_of(user: Any) -> list[str]:
-    """The topics that the project's own rule, ``LIVEBELL["STREAMS"]``, gives this user."""
+    """The topics that the project's own rule, ``LIVEBELL["STREAMS"]``, gives this user, and those that are everybody's."""
     rule = conf().topics
     try:
-        return [topic(name) for name in rule(user)] if rule else []
+        return [*conf().PUBLIC, *(topic(name) for name in (rule(user) if rule else ()))]
     except NotifyError as error:
         raise ImproperlyConfigured(f'LIVEBELL["STREAMS"] returned a wrong name. {error}') from error
 
@@ -245,6 +248,22 @@ def prune(limits: store.Limits, *, batch: int = store.MAX_BATCH) -> Iterator[sto
 def _say(moved: dict[str, int]) -> None:
     if moved:
         get_bus().publish({"hints": moved})
+
+
+def is_signed(push: Mapping[str, Any]) -> bool:
+    """Whether a push that came over the bus was sent by this site. A hint is checked against the database; a push can't be,
+    so that without this whoever can write to the bus could say anything to any page."""
+    given = push.get("signature")
+    message = {name: push.get(name) for name in ("topic", "event", "data", "key")}
+    if not isinstance(given, str) or not all(isinstance(message[name], str) for name in ("topic", "event", "key")):
+        return False
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return any(constant_time_compare(given, _signature(message, key)) for key in keys)
+
+
+def _signature(message: Mapping[str, Any], secret: str | bytes | None = None) -> str:
+    text = json.dumps(message, sort_keys=True)
+    return salted_hmac("livebell.push", text, secret=secret, algorithm="sha256").hexdigest()
 
 
 def gone(key: str) -> None:

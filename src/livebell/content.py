@@ -97,6 +97,14 @@ def _level(value: Any) -> str:
     return str(value)
 
 
+def is_link(url: str) -> bool:
+    """Whether this may be the address of a link. Asked again where one is shown: a row may have been written by hand."""
+    try:
+        return bool(_url(url))
+    except NotifyError:
+        return False
+
+
 def _url(value: Any) -> str:
     url = _text("url", value, _length("url"))
     if _CONTROL.search(url) or "\\" in url or url != url.strip():

@@ -40,10 +40,13 @@ CHECK_EVERY = 15.0
 """Seconds between two position checks that leave nothing out."""
 SWEEP_EVERY = 1.0
 """Seconds between two looks into the outbox for what a crash left behind."""
-RECOUNT_EVERY = 60
-"""Seconds after which what a reader may read is asked again, if the bus said nothing."""
 REPORT_EVERY = 0.3
 """Seconds between two words to the one who has told this process to drain."""
+RECOUNT_EVERY = 50
+"""Seconds, a little longer under load, after which who a reader is and what it may read is asked again, if nobody said
+anything: promised are sixty."""
+ANONYMOUS = "\0"
+"""How the reader's key of somebody begins who isn't logged in; no primary key begins so."""
 MAX_INTAKE = 1000
 """Publishes over the channel layer that may wait for the database."""
 
@@ -167,14 +170,16 @@ class Live:
         self._soon(self.hub.hint, hints)
 
     def push(self, push: dict[str, Any]) -> None:
-        """See ``bus.base.Listener``."""
-        topic, event, key = push.get("topic"), push.get("event"), push.get("key", "")
-        if isinstance(topic, str) and isinstance(event, str) and isinstance(key, str):
-            self._soon(self.hub.push, topic, event, push.get("data"), key)
+        """See ``bus.base.Listener``. One that this site has not signed is nobody's."""
+        if not api.is_signed(push):
+            logger.warning("live: a push without our signature was ignored")
+            return
+        self._soon(self.hub.push, push["topic"], push["event"], push["data"], push["key"])
 
     def publish(self, message: dict[str, Any]) -> None:
         """See ``bus.base.Listener``."""
-        self._soon(self._put_intake, message)
+        if conf().LAYER_PUBLISH:
+            self._soon(self._put_intake, message)
 
     def gap(self) -> None:
         """See ``bus.base.Listener``."""
@@ -223,7 +228,8 @@ class Live:
 
     async def _compare(self) -> None:
         heads = self.hub.heads
-        moved = await self._watch(store.moved, heads, self.hub.revs, self.hub.floors)
+        revs = {key: rev for key, rev in self.hub.revs.items() if not key.startswith(ANONYMOUS)}
+        moved = await self._watch(store.moved, heads, revs, self.hub.floors)
         if any(position is not None and position < heads[name] for name, position in moved.streams.items()):
             logger.error("live: the database is older than what was sent: beginning a new epoch")
             self.hub.restart(await self.db(store.new_epoch))
@@ -325,19 +331,26 @@ class StoreSource:
 
 def standings(readers: Collection[str]) -> dict[str, store.Standing]:
     """Standings of these readers, by the project's rule as it is now."""
+    nobodies = [key for key in readers if key.startswith(ANONYMOUS)]
+    somebodies = [key for key in readers if not key.startswith(ANONYMOUS)]
+    found = dict.fromkeys(nobodies, store.public(conf().PUBLIC)) if nobodies and conf().PUBLIC else {}
+    return found | (_standings(somebodies) if somebodies else {})
+
+
+def _standings(readers: list[str]) -> dict[str, store.Standing]:
     if conf().topics is None:
-        return store.standings(dict.fromkeys(readers, ()))
-    users = get_user_model()._base_manager.in_bulk(list(readers))
+        return store.standings(dict.fromkeys(readers, conf().PUBLIC))
+    users = get_user_model()._base_manager.in_bulk(readers)
     return store.standings({str(user.pk): _topics_of(user) for user in users.values()})
 
 
 def _topics_of(user: Any) -> list[str]:
-    """What the project's rule says of one user. If it fails, that one gets none, and nobody else has to wait."""
+    """What the project's rule says of one user. If it fails, that one gets the public ones, and nobody else has to wait."""
     try:
         return api.topics_of(user)
     except Exception:
-        logger.exception("live: LIVEBELL['STREAMS'] failed for the user %s, who gets no topics", user.pk)
-        return []
+        logger.exception("live: LIVEBELL['STREAMS'] failed for the user %r, who gets no topics", user.pk)
+        return list(conf().PUBLIC)
 
 
 def sweep(highest: int) -> int:

@@ -4,6 +4,7 @@ outbox     publish, retract, number: from the caller's transaction into the log
 intake     one copy of what every process gets over the channel layer
 log        pull above a position, position check, epoch
 reading    the streams a reader stands on, its snapshot, its list
+public     the same for somebody who is nobody
 marks      what a reader has read
 retention  forget, cut
 pruning    what is too old or too much leaves the log, bit by bit
@@ -28,6 +29,7 @@ from .outbox import (
     standing_already,
 )
 from .pruning import MAX_BATCH, Limits, Pruned, prune, to_look_at
+from .public import public
 from .reading import Item, Standing, entries_of, items, standings
 from .retention import cut, forget
 from .sql import database, open_for_batches
@@ -68,6 +70,7 @@ __all__ = [
     "open_for_batches",
     "pending",
     "prune",
+    "public",
     "pull",
     "put",
     "put_and_number",

@@ -19,7 +19,8 @@ from ..connection import Connection
 from ..live import Live
 from ..protocol import Bye, ClientHello, CloseCode, encode, read_position
 from . import gate
-from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
+from .admission import Full, Place, admission
+from .asgi import Message, Outlet, Receive, Scope, Send, nobody, reader_of, session_of
 
 logger = logging.getLogger("livebell.http")
 
@@ -59,9 +60,9 @@ class EventStream(Outlet):
         """See ``Outlet``."""
         return {"type": "http.response.body", "body": f"data: {text}\n\n".encode(), "more_body": True}
 
-    def end(self, code: CloseCode) -> Message:
+    async def end(self, code: CloseCode) -> None:
         """See ``Outlet``."""
-        return {"type": "http.response.body", "body": b""}
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 class LongPoll(Connection):
@@ -112,16 +113,30 @@ async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
         return await _answer(send, HTTPStatus.FORBIDDEN)
     try:
         asked = Asked.parse(scope)
+    except ValueError as error:
+        return await _answer(send, HTTPStatus.BAD_REQUEST, msgspec.json.encode({"error": str(error)}))
+    try:
+        with admission.enter(gate.address(scope)) as place:
+            await _serve(place, asked, scope, receive, send)
+    except Full as full:
+        wait = (b"retry-after", str(-(-full.retry // 1000)).encode())
+        await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE, b"{}", wait)
+
+
+async def _serve(place: Place, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
         live = await Live.of_this_loop()
         if live.hub.draining:
             return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
         reader = await reader_of(live, scope)
-    except ValueError as error:
-        return await _answer(send, HTTPStatus.BAD_REQUEST, msgspec.json.encode({"error": str(error)}))
     except Error:
         logger.exception("http: the database does not answer")
         return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
-    if reader is None:
+    if reader is not None:
+        place.settle()
+    elif (reader := nobody(asked.hello)) is not None:
+        place.nobody()
+    else:
         return await _answer(send, HTTPStatus.UNAUTHORIZED)
     session = session_of(scope, reader)
     if asked.wait is None:
@@ -174,8 +189,8 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _answer(send: Send, status: HTTPStatus, body: bytes = b"{}") -> None:
-    await _begin(send, status, b"application/json")
+async def _answer(send: Send, status: HTTPStatus, body: bytes = b"{}", *headers: tuple[bytes, bytes]) -> None:
+    await _begin(send, status, b"application/json", *headers)
     await send({"type": "http.response.body", "body": body})
 
 

@@ -11,9 +11,10 @@ from django.db import Error
 
 from ..hub import Hub
 from ..live import Live
-from ..protocol import MAX_INBOUND, SUBPROTOCOL, BadFrame, ClientHello, CloseCode, decode_hello
+from ..protocol import MAX_INBOUND, SUBPROTOCOL, BadFrame, Bye, ClientHello, CloseCode, decode_hello, encode
 from . import gate
-from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
+from .admission import Full, Place, admission
+from .asgi import Message, Outlet, Receive, Scope, Send, nobody, reader_of, session_of
 from .frames import EXTENSION, Writer, text_frame
 
 logger = logging.getLogger("livebell.websocket")
@@ -33,9 +34,9 @@ class Socket(Outlet):
         """See ``Outlet``."""
         return {"type": "websocket.send", "text": text}
 
-    def end(self, code: CloseCode) -> Message:
+    async def end(self, code: CloseCode) -> None:
         """See ``Outlet``."""
-        return {"type": "websocket.close", "code": int(code)}
+        await _close(self._send, code)
 
 
 class FramedSocket(Socket):
@@ -68,22 +69,34 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
     """One connection, from the handshake to the end."""
     await receive()
     if not gate.same_site(scope):
-        return await _refuse(send, CloseCode.FORBIDDEN)
+        return await _close(send, CloseCode.FORBIDDEN)
+    try:
+        with admission.enter(gate.address(scope)) as place:
+            await _serve(place, scope, receive, send)
+    except Full as full:
+        await _send_away(scope, send, full)
+
+
+async def _serve(place: Place, scope: Scope, receive: Receive, send: Send) -> None:
     try:
         live = await Live.of_this_loop()
         reader = await reader_of(live, scope)
     except Error:
         logger.exception("websocket: the database does not answer")
-        return await _refuse(send, CloseCode.SERVER_ERROR)
+        return await _close(send, CloseCode.SERVER_ERROR)
     if live.hub.draining:
         return await _unavailable(scope, send)
-    if reader is None:
-        return await _refuse(send, CloseCode.NO_SESSION)
+    if reader is not None:
+        place.known(reader)
+    elif nobody(None) is not None:
+        place.nobody()
+    else:
+        return await _close(send, CloseCode.NO_SESSION)
     await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
     try:
-        socket = await _greet(scope, reader, receive, send, live.hub)
+        socket = await _greet(place, scope, reader, receive, send, live.hub)
     except BadFrame as error:
-        return await _refuse(send, error.code)
+        return await _close(send, error.code)
     if socket is None:
         return None
     live.hub.join(socket)
@@ -94,7 +107,9 @@ async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
         socket.cancel()
 
 
-async def _greet(scope: Scope, reader: str, receive: Receive, send: Send, hub: Hub) -> Socket | None:
+async def _greet(
+    place: Place, scope: Scope, reader: str | None, receive: Receive, send: Send, hub: Hub
+) -> Socket | None:
     """The socket as its client's hello asks for it; None if the client has gone. Raises :class:`BadFrame`.
 
     A function of its own, so that the hello is not kept for as long as the connection lasts.
@@ -102,6 +117,10 @@ async def _greet(scope: Scope, reader: str, receive: Receive, send: Send, hub: H
     hello = await _hello(receive)
     if hello is None:
         return None
+    if reader is not None:
+        place.settle()
+    elif (reader := nobody(hello)) is None:
+        raise BadFrame(CloseCode.NO_SESSION)
     session = session_of(scope, reader)
     writer = scope.get("extensions", {}).get(EXTENSION)
     if writer is None:
@@ -109,15 +128,28 @@ async def _greet(scope: Scope, reader: str, receive: Receive, send: Send, hub: H
     return FramedSocket(writer, reader, hello, session, send, hub)
 
 
-async def _refuse(send: Send, code: CloseCode) -> None:
-    """Before the handshake is accepted, a server makes an HTTP 403 of it."""
-    await send({"type": "websocket.close", "code": int(code)})
+async def _close(send: Send, code: CloseCode) -> None:
+    """Before the handshake is accepted, a server makes an HTTP 403 of it. Daphne lets an application say only what is its
+    own, from 3000 on; what is too big is a bad frame there."""
+    try:
+        await send({"type": "websocket.close", "code": int(code)})
+    except Exception:
+        if code >= 3000:
+            raise
+        await send({"type": "websocket.close", "code": int(CloseCode.BAD_FRAME)})
+
+
+async def _send_away(scope: Scope, send: Send, full: Full) -> None:
+    """The handshake is accepted, because a browser tells its page nothing of a refused one, not even to wait."""
+    await send({"type": "websocket.accept", "subprotocol": _subprotocol(scope)})
+    await send({"type": "websocket.send", "text": encode(Bye(code=int(CloseCode.OVERLOADED), retry=full.retry))})
+    await _close(send, CloseCode.OVERLOADED)
 
 
 async def _unavailable(scope: Scope, send: Send) -> None:
     """503 in place of the handshake, at which a proxy asks another process; a server that can't say it makes a 403 of it."""
     if "websocket.http.response" not in (scope.get("extensions") or {}):
-        await _refuse(send, CloseCode.DRAIN)
+        await _close(send, CloseCode.DRAIN)
         return
     start = {"type": "websocket.http.response.start", "status": int(HTTPStatus.SERVICE_UNAVAILABLE), "headers": []}
     await send(start)

@@ -61,7 +61,7 @@ export class Link {
     const on = {
       frame: (frame) => this.#frame(wire, frame),
       live: () => this.#live(wire),
-      lost: (code) => this.#lost(wire, code),
+      lost: (code, retry) => this.#lost(wire, code, retry),
     };
     try {
       wire.close = LADDER[rung](this.env, on);
