@@ -12,7 +12,7 @@ ARGS ?=
 
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test lint format messages pack size screenshots clean
+.PHONY: help demo test lint check format messages pack size screenshots clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -28,6 +28,11 @@ test:
 lint:
 	@$(PYTHON) scripts/venv.py dev
 	@exec $(VENV)/bin/python scripts/test.py --only lint
+
+check:
+	@$(PYTHON) scripts/venv.py dev
+	@$(PYTHON) scripts/venv.py audit
+	@exec $(VENV)/bin/python scripts/check.py
 
 format:
 	@$(PYTHON) scripts/venv.py dev
