@@ -17,7 +17,7 @@ PEER ?=
 
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test bench lint format messages pack size screenshots clean
+.PHONY: help demo test bench lint check format messages pack size screenshots clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -37,6 +37,11 @@ bench:
 lint:
 	@$(PYTHON) scripts/venv.py dev
 	@exec $(VENV)/bin/python scripts/test.py --only lint
+
+check:
+	@$(PYTHON) scripts/venv.py dev
+	@$(PYTHON) scripts/venv.py audit
+	@exec $(VENV)/bin/python scripts/check.py
 
 format:
 	@$(PYTHON) scripts/venv.py dev

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, run_checks
+from django.db import connections
 from django.test import override_settings
 
 from livebell import checks
@@ -127,10 +128,20 @@ def test_a_deferred_sqlite_is_w001(
     monkeypatch: pytest.MonkeyPatch, vendor: str, mode: str | None, ids: list[str]
 ) -> None:
     """SQLite that isn't set up for several writers is a warning with the options that do it."""
-    monkeypatch.setattr(checks, "connections", {"default": SimpleNamespace(vendor=vendor, transaction_mode=mode)})
+    options = {} if mode is None else {"transaction_mode": mode}
+    connection = SimpleNamespace(vendor=vendor, settings_dict={"OPTIONS": options})
+    monkeypatch.setattr(checks, "connections", {"default": connection})
     messages = checks.check_sqlite(None)
     assert [message.id for message in messages] == ids
     assert all("'transaction_mode': 'IMMEDIATE'" in str(message.hint) for message in messages)
+
+
+def test_it_is_known_before_anything_has_connected() -> None:
+    """``manage.py check --deploy`` opens no connection; a wrapper that is new knows what its settings say."""
+    alias, new = "default", connections.create_connection("default")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "connections", {alias: new})
+        assert checks.check_sqlite(None) == []
 
 
 @pytest.mark.parametrize("first", [True, False])

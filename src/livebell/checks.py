@@ -224,7 +224,8 @@ def check_daphne(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """SQLite is set up for several writers."""
     connection = connections[router.db_for_write(Notification)]
-    if connection.vendor != "sqlite" or getattr(connection, "transaction_mode", None) == "IMMEDIATE":
+    mode = connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") or ""
+    if connection.vendor != "sqlite" or mode.upper() == "IMMEDIATE":
         return []
     return [
         checks.Warning(
