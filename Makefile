@@ -12,7 +12,7 @@ ARGS ?=
 
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test lint format messages pack size screenshots clean
+.PHONY: help demo test chaos soak lint format messages pack size screenshots clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -24,6 +24,10 @@ demo:
 test:
 	@$(PYTHON) scripts/venv.py dev
 	@exec $(VENV)/bin/python scripts/test.py $(ARGS)
+
+chaos: # 25 minutes; ARGS="F1 F3 --quick" for less
+	@$(PYTHON) scripts/venv.py dev
+	@exec $(VENV)/bin/python -m chaos $(ARGS)
 
 lint:
 	@$(PYTHON) scripts/venv.py dev
