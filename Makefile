@@ -17,7 +17,7 @@ PEER ?=
 
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test bench lint check format messages pack size screenshots clean
+.PHONY: help demo test bench chaos soak lint check format messages pack size screenshots clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -33,6 +33,10 @@ test:
 bench:
 	@$(PYTHON) scripts/venv.py bench
 	@exec $(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(PEER),--peer "$(PEER)")
+
+chaos: # 25 minutes; ARGS="F1 F3 --quick" for less
+	@$(PYTHON) scripts/venv.py dev
+	@exec $(VENV)/bin/python -m chaos $(ARGS)
 
 lint:
 	@$(PYTHON) scripts/venv.py dev
