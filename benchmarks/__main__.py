@@ -55,15 +55,15 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure Livebell beside the other designs.")
     parser.add_argument("--quick", action="store_true", help="under five minutes")
-    parser.add_argument("--only", default="", help=f"questions, with commas: {', '.join(sorted(questions(FULL)))}")
+    parser.add_argument("--only", default="", help=f"questions, with commas: {', '.join(sorted(questions()))}")
     parser.add_argument("--peer", action="append", default=[], help="a contender; may be given several times")
     parser.add_argument("--output", type=Path, help="folder for the result")
     options = parser.parse_args()
     asked = frozenset(filter(None, options.only.split(",")))
-    if unknown := asked - questions(FULL):
-        parser.error(f"no question {sorted(unknown)[0]!r}; there are {', '.join(sorted(questions(FULL)))}")
+    if unknown := asked - questions():
+        parser.error(f"no question {sorted(unknown)[0]!r}; there are {', '.join(sorted(questions()))}")
     whole = not (asked or options.peer or options.quick)
-    options.only = asked or questions(FULL)
+    options.only = asked or questions()
     options.output = options.output or (DOCS if whole else None)
     return options
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .amounts import Amounts
+from peers.notifications_hq.environment import store as notifications_hq
+
+from .amounts import FULL, Amounts
 from .contenders import CONTENDERS, FAST, LIMIT, NCHAN, OURS, SOCKET_IO
 from .project.peer import Livebell
 from .questions import broadcast, connect, idle, latency, memory, neighbour, storm, targeted
@@ -14,6 +17,7 @@ from .stage import Session, Stage
 CROWD = 1000
 FIFTY_A_SECOND, TEN_A_SECOND, FIVE_A_SECOND = 0.02, 0.1, 0.2
 DATABASE_BUS = "Livebell, database bus"
+HQ = "django-notifications-hq"
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,13 @@ class Step:
 
 
 def plan(amounts: Amounts, wanted: frozenset[str]) -> list[Step]:
-    """All steps that answer something that is wanted."""
-    made = [crowds, many, targets, storms, growth]
-    return [step for make in made for step in make(amounts) if step.questions & wanted]
+    """All steps that answer something that is wanted; with nothing wanted, all of them."""
+    return [step for make in MAKERS for step in make(amounts) if step.questions & wanted or not wanted]
 
 
-def questions(amounts: Amounts) -> frozenset[str]:
+def questions() -> frozenset[str]:
     """Everything that can be asked."""
-    everything: Iterable[Step] = (step for make in (crowds, many, targets, storms, growth) for step in make(amounts))
-    return frozenset().union(*(step.questions for step in everything))
+    return frozenset().union(*(step.questions for step in plan(FULL, frozenset())))
 
 
 def crowds(amounts: Amounts) -> Iterator[Step]:
@@ -116,6 +118,45 @@ def grown(session: Session, amounts: Amounts) -> dict[str, float]:
     return {**found, **memory.measure(session), **connect.measure(session)}
 
 
+def stores(amounts: Amounts) -> Iterator[Step]:
+    """What publishing, counting, reading and marking cost, in the store alone."""
+    yield program("publish", OURS, "publishing", amounts.publish_blocks)
+    for number in amounts.audiences:
+        yield program("audience", OURS, "audience", number, 3, at=number)
+    for number in amounts.everyone:
+        yield program("everyone", OURS, "everyone", number, at=number)
+    for number in amounts.stored:
+        yield program("reading", OURS, "reading", number, at=number, database=f"reading {number}")
+    yield hq("publish", "publish", 500)
+    yield hq("audience", "audience", 5_000, at=5_000)
+    for number in amounts.stored:
+        yield hq("reading", "reading", number, at=number)
+
+
+def program(question: str, name: str, module: str, *arguments: int, at: float = 0.0, database: str = "store") -> Step:
+    """A step that runs one of the programs in ``store/`` in Livebell's site."""
+
+    def run(stage: Stage, wanted: frozenset[str]) -> None:
+        peer = Livebell(redis=stage.redis.url, database=stage.database(database))
+        try:
+            peer.logins(1)
+            said = peer.run_module(f"benchmarks.store.{module}", *map(str, arguments))
+        finally:
+            peer.close()
+        stage.record.add(question, name, json.loads(said), at)
+
+    return Step(f"{question}{f', {at:,.0f}' if at else ''}: {name}", frozenset({question}), name, run)
+
+
+def hq(question: str, what: str, number: int, at: float = 0.0) -> Step:
+    """The same question to django-notifications-hq."""
+
+    def run(stage: Stage, wanted: frozenset[str]) -> None:
+        stage.record.add(question, HQ, notifications_hq(stage.database(HQ), what, number), at)
+
+    return Step(f"{question}{f', {at:,.0f}' if at else ''}: {HQ}", frozenset({question}), HQ, run)
+
+
 def ask(
     name: str, connections: int, asked: dict[str, Callable[[Session], dict[str, float]]], at: float = 0.0
 ) -> Callable[[Stage, frozenset[str]], None]:
@@ -128,3 +169,6 @@ def ask(
                     stage.record.add(question, name, measure(session), at)
 
     return run
+
+
+MAKERS = (crowds, many, targets, storms, stores, growth)

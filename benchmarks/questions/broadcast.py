@@ -15,7 +15,7 @@ def measure(session: Session, *, limit: float) -> dict[str, float]:
     """*limit*: seconds after which we stop listening; the rate is of what came until then."""
     first = session.numbers(MESSAGES)
     session.load.count(first, MESSAGES, quiet=QUIET, limit=limit)
-    published = session.publisher.publish(number=MESSAGES, first=first)
+    published = session.publish(MESSAGES, first=first)
     counted = session.load.counted(limit + 10)
     return {
         "deliveries/s": counted.rate,

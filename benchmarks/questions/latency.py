@@ -16,7 +16,7 @@ def measure(session: Session, *, every: float, seconds: float, limit: float = 20
     assert pid is not None
     session.load.count(first, number, quiet=QUIET, limit=seconds + limit)
     before = cpu_seconds(pid)
-    session.publisher.publish(number=number, every=every, first=first)
+    session.publish(number, every=every, first=first)
     counted = session.load.counted(seconds + limit + 10)
     used = cpu_seconds(pid) - before
     return {
