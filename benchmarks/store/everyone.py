@@ -14,8 +14,9 @@ def main(number: int) -> dict[str, float]:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO auth_user (id, username, password, is_superuser, is_staff, is_active, first_name, last_name, email,
-            date_joined) SELECT n, 'user' || n, '!', false, false, true, '', '', '', now() FROM generate_series(1, %s) n
+            """INSERT INTO auth_user (id, username, password, is_superuser, is_staff, is_active, first_name, last_name,
+            email, date_joined)
+            SELECT n, 'user' || n, '!', false, false, true, '', '', '', now() FROM generate_series(1, %s) n
             ON CONFLICT DO NOTHING""",
             [number],
         )
