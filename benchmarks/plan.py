@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from peers.notifications_hq.environment import store as notifications_hq
 
 from .amounts import FULL, Amounts
-from .contenders import CONTENDERS, FAST, LIMIT, NCHAN, OURS, SOCKET_IO
+from .contenders import CONTENDERS, FAST, OURS, TUTORIAL
 from .project.peer import Livebell
 from .questions import broadcast, connect, idle, latency, memory, neighbour, storm, targeted
 from .stage import Session, Stage
@@ -45,16 +45,24 @@ def questions() -> frozenset[str]:
 def crowds(amounts: Amounts) -> Iterator[Step]:
     """1,000 connections: what each takes, how late it is at 50 messages a second, how fast when 500 come at once."""
     for turn in range(amounts.rounds):
-        for name in CONTENDERS:
+        for name in taking_part(amounts):
             if turn < amounts.slow_rounds or name in FAST:
                 yield from crowd(amounts, name, turn)
+
+
+def taking_part(amounts: Amounts) -> list[str]:
+    """Everybody, but not all variants of the tutorials' design in a quick run."""
+    variants = [name for name in CONTENDERS if name.startswith(TUTORIAL)]
+    return [name for name in CONTENDERS if name not in variants[amounts.variants :]]
 
 
 def crowd(amounts: Amounts, name: str, turn: int) -> Iterator[Step]:
     asked: dict[str, Callable[[Session], dict[str, float]]] = {
         "memory": memory.measure,
         "connect": connect.measure,
-        "latency": lambda s: latency.measure(s, every=FIFTY_A_SECOND, seconds=amounts.latency_seconds),
+        "latency": lambda s: latency.measure(
+            s, every=FIFTY_A_SECOND, seconds=amounts.latency_seconds, limit=amounts.latency_limit
+        ),
         "broadcast": lambda s: broadcast.measure(s, limit=amounts.broadcast_limit),
     }
     if name == OURS:
@@ -64,7 +72,7 @@ def crowd(amounts: Amounts, name: str, turn: int) -> Iterator[Step]:
 
 def many(amounts: Amounts) -> Iterator[Step]:
     """5,000 connections at ten messages a second; and then nothing at all."""
-    for name in (OURS, NCHAN, SOCKET_IO, LIMIT):
+    for name in FAST[: amounts.compared]:
         asked: dict[str, Callable[[Session], dict[str, float]]] = {
             "many": lambda s: latency.measure(s, every=TEN_A_SECOND, seconds=amounts.many_seconds),
         }
@@ -107,7 +115,7 @@ def storms(amounts: Amounts) -> Iterator[Step]:
 def growth(amounts: Amounts) -> Iterator[Step]:
     """From 100 to 10,000 connections, five messages a second."""
     for connections in amounts.crowds:
-        for name in (OURS, NCHAN, LIMIT, SOCKET_IO):
+        for name in FAST[: amounts.compared]:
             asked = {"growth": lambda s: grown(s, amounts)}
             title = f"growth, {connections:,} connections: {name}"
             yield Step(title, frozenset(asked), name, ask(name, connections, asked, at=connections))

@@ -8,8 +8,8 @@ from ..stage import Session
 QUIET = 3.0
 
 
-def measure(session: Session, *, every: float, seconds: float, limit: float = 20.0) -> dict[str, float]:
-    """A message to everybody each *every* seconds, for so many *seconds*."""
+def measure(session: Session, *, every: float, seconds: float, limit: float = 10.0) -> dict[str, float]:
+    """A message to everybody each *every* seconds, for so many *seconds*; *limit*: how long we listen on after that."""
     number = round(seconds / every)
     first = session.numbers(number)
     pid = session.peer.pid
