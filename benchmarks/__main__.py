@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.services.programs import MAY_INSTALL
 
-from . import cores, report
+from . import cores, report, tables
 from .amounts import FULL, QUICK, reduced
 from .machine import machine, versions
 from .plan import plan, questions
@@ -62,7 +62,7 @@ def finish(record: Record, options: argparse.Namespace) -> int:
         report.write(record, options.output)
         print(f"\nTables and plots are in {options.output}.")
     if options.output == DOCS:
-        report.write_readme(record, ROOT / "README.md")
+        tables.write_readme(record, ROOT / "README.md")
     return 0
 
 

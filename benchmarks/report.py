@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from .plots import draw
 from .record import Record
-from .tables import document, for_readme
+from .tables import document
 from .verdicts import verdicts
-
-MARKS = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 
 
 def show(record: Record) -> None:
@@ -56,10 +53,3 @@ def write(record: Record, folder: Path) -> None:
     record.save(folder / "results.json")
     (folder / "results.md").write_text(document(record), encoding="utf-8")
     draw(record, folder)
-
-
-def write_readme(record: Record, readme: Path) -> None:
-    """Between the two marks."""
-    text = readme.read_text(encoding="utf-8")
-    lines = "\n".join(for_readme(record))
-    readme.write_text(MARKS.sub(lambda found: f"{found[1]}{lines}\n{found[2]}", text), encoding="utf-8")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from .contenders import LIMIT, NCHAN, OURS, SOCKET_IO, TUTORIAL
 from .record import Figure, Record
@@ -96,6 +98,7 @@ def foot(record: Record) -> Iterator[str]:
     yield ", ".join(f"{name} {value}" for name, value in {**record.machine, **record.versions}.items()) + "."
 
 
+MARKS = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 README_ROWS = (
     ("500 messages at once: deliveries/s", "broadcast", ("deliveries/s",)),
     ("50 messages/s: latency p50 / p99, ms", "latency", ("p50", "p99")),
@@ -121,3 +124,10 @@ def marked(cells: Iterable[str], record: Record, question: str) -> Iterator[str]
     for peer, text in zip(README_PEERS, cells, strict=True):
         lost, expected = (record.median(question, peer, name) for name in ("lost", "expected"))
         yield f"{text}, {100 * lost / expected:.0f} % lost" if lost and expected and lost / expected > 0.005 else text
+
+
+def write_readme(record: Record, readme: Path) -> None:
+    """Put those lines between the two marks."""
+    text = readme.read_text(encoding="utf-8")
+    lines = "\n".join(for_readme(record))
+    readme.write_text(MARKS.sub(lambda found: f"{found[1]}{lines}\n{found[2]}", text), encoding="utf-8")
