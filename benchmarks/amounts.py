@@ -16,8 +16,8 @@ class Amounts:
     latency_limit: float = 10.0
     """Seconds that we listen on after the last publish, for those that can't keep up."""
     broadcast_limit: float = 20.0
-    variants: int = 4
-    """Of the tutorials' design: channels_redis core and pubsub, on uvicorn and on daphne."""
+    variants: int = 5
+    """The tutorials' design with core and pubsub, on uvicorn and on daphne; django-eventstream with its log."""
     many: int = 5000
     many_seconds: float = 8.0
     idle_seconds: float = 30.0
@@ -52,8 +52,7 @@ QUICK = Amounts(
     audiences=(10_000,),
     everyone=(10, 100_000),
     stored=(1_000, 100_000),
-    crowds=(100, 1_000),
-    crowd_seconds=2.0,
+    crowds=(),
 )
 
 

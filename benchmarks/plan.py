@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from peers.notifications_hq.environment import store as notifications_hq
 
 from .amounts import FULL, Amounts
-from .contenders import CONTENDERS, FAST, OURS, TUTORIAL
+from .contenders import CONTENDERS, FAST, OURS, PLAIN, STORED, TUTORIAL
 from .project.peer import Livebell
 from .questions import broadcast, connect, idle, latency, memory, neighbour, storm, targeted
 from .stage import Session, Stage
@@ -51,8 +51,8 @@ def crowds(amounts: Amounts) -> Iterator[Step]:
 
 
 def taking_part(amounts: Amounts) -> list[str]:
-    """Everybody, but not all variants of the tutorials' design in a quick run."""
-    variants = [name for name in CONTENDERS if name.startswith(TUTORIAL)]
+    """Everybody, but not all variants of one design in a quick run."""
+    variants = [name for name in CONTENDERS if name.startswith(TUTORIAL)] + [STORED]
     return [name for name in CONTENDERS if name not in variants[amounts.variants :]]
 
 
@@ -67,7 +67,15 @@ def crowd(amounts: Amounts, name: str, turn: int) -> Iterator[Step]:
     }
     if name == OURS:
         asked["neighbour"] = lambda s: neighbour.measure(s, every=FIFTY_A_SECOND, seconds=amounts.latency_seconds)
-    yield Step(f"{CROWD:,} connections, round {turn + 1}: {name}", frozenset(asked), name, ask(name, CROWD, asked))
+    title = f"{CROWD:,} connections, round {turn + 1}: {name}"
+    if name in FAST or name == PLAIN:
+        yield Step(title, frozenset(asked), name, ask(name, CROWD, asked))
+        return
+    for part in (
+        {"broadcast": asked.pop("broadcast")},
+        asked,
+    ):  # what is left over from one would stand before the other
+        yield Step(f"{title}: {', '.join(part)}", frozenset(part), name, ask(name, CROWD, part))
 
 
 def many(amounts: Amounts) -> Iterator[Step]:
@@ -123,7 +131,7 @@ def growth(amounts: Amounts) -> Iterator[Step]:
 
 def grown(session: Session, amounts: Amounts) -> dict[str, float]:
     found = latency.measure(session, every=FIVE_A_SECOND, seconds=amounts.crowd_seconds)
-    return {**found, **memory.measure(session), **connect.measure(session)}
+    return {**found, **memory.measure(session), "connects/s": connect.measure(session)["connects/s"]}
 
 
 def stores(amounts: Amounts) -> Iterator[Step]:

@@ -19,6 +19,8 @@ from .record import Figure, Record
 BLUE, ORANGE, GREEN, GREY, INK, RED = "#0072B2", "#B86E00", "#00805C", "#6B6B6B", "#222222", "#B5452C"
 """After Okabe and Ito, darkened where it stands as text on white."""
 COLOURS = {OURS: BLUE, NCHAN: ORANGE, SOCKET_IO: GREEN, LIMIT: INK, HQ: RED, "one raw SQL statement": INK}
+NAMES = {LIMIT: "C loop", HQ: "hq"}
+"""At the ends of lines."""
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "livebell",
@@ -71,9 +73,8 @@ def memory(record: Record) -> Any:
 
 
 def connects(record: Record) -> Any:
-    """Bars from zero."""
-    title = "Connections opened per second (1,000; grey: nobody is logged in, no database)"
-    return bars(record, "connect", "connects/s", title)
+    """Dots, because those who ask nobody who they are, are far away."""
+    return dots(record, "connect", {"connects/s": "o"}, "Connections opened per second, of 1,000", note=users)
 
 
 def dots(
@@ -92,6 +93,11 @@ def dots(
         return None
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(peers) + 1.1))
     for row, peer in enumerate(peers):
+        if not record.median(question, peer, first):
+            axes.annotate(
+                "nothing was delivered", (0.02, row), xycoords=axes.get_yaxis_transform(), va="center", fontsize=10
+            )
+            continue
         draw_row(axes, row, [(record.figure(question, peer, name), mark) for name, mark in values.items()], peer)
         right = max(f.high for name in values if (f := record.figure(question, peer, name)))
         text = " / ".join(short(record.median(question, peer, name)) for name in values)
@@ -100,7 +106,7 @@ def dots(
             fontsize=10, color=colour(peer),
         )  # fmt: skip
     axes.set_xscale("log")
-    finish(axes, peers, title + (f"   (● {'   ◆ '.join(values)})" if len(values) > 1 else ""))
+    finish(axes, peers, title + (f" (● {' ◆ '.join(values)})" if len(values) > 1 else ""))
     axes.margins(x=0.03)
     low, high = axes.get_xlim()
     axes.set_xlim(low, high * (high / low) ** 0.28)  # room for the words
@@ -127,7 +133,8 @@ def bars(record: Record, question: str, value: str, title: str, *, small_is_good
         found = record.figure(question, peer, value)
         assert found is not None
         axes.barh([row], [found.median], color=colour(peer), height=0.55)
-        axes.plot([found.low, found.high], [row, row], color="white", lw=1.2)
+        if found.high > found.low:
+            axes.plot([found.low, found.high], [row, row], color="#BBBBBB", lw=1.2)
         axes.annotate(
             short(found.median), (max(found.high, 0), row), (6, 0), textcoords="offset points", va="center", fontsize=10
         )
@@ -142,15 +149,15 @@ def finish(axes: Any, peers: Sequence[str], title: str) -> None:
         label.set_fontweight("bold" if peer == OURS else "normal")
         label.set_color(INK)
     axes.invert_yaxis()
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     plain_numbers(axes.xaxis)
-    axes.set_title(title, x=0, pad=10)
+    heading = axes.set_title(title, pad=10)
     axes.figure.canvas.draw()
     left = min(label.get_window_extent().x0 for label in axes.get_yticklabels())
-    axes.title.set_position((axes.transAxes.inverted().transform((left, 0))[0], 1))
+    heading.set_x(axes.transAxes.inverted().transform((left, 0))[0])
 
 
 def publishes(record: Record) -> Any:
@@ -171,7 +178,7 @@ def publishes(record: Record) -> Any:
                 short(amount), (amount or 0, row), (6, 0), textcoords="offset points", va="center", fontsize=10
             )
         axes.set_yticks(range(len(found)), list(found))
-        axes.tick_params(length=0)
+        axes.tick_params(which="both", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
@@ -238,7 +245,7 @@ def lines(axes: Any, series: dict[str, Curve], *, logarithmic: bool) -> None:
     plain_numbers(axes.yaxis)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
     axes.margins(y=0.12)
     axes.figure.canvas.draw()
     name_lines(axes, series)
@@ -254,7 +261,7 @@ def name_lines(axes: Any, series: dict[str, Curve]) -> None:
         lowest = placed
         shift = (placed - height) * 72 / axes.figure.dpi
         axes.annotate(
-            peer.removeprefix("django-"), (x, y), (7, shift), textcoords="offset points", va="center", fontsize=9.5,
+            NAMES.get(peer, peer), (x, y), (7, shift), textcoords="offset points", va="center", fontsize=9.5,
             color=colour(peer), fontweight="bold" if peer == OURS else "normal", annotation_clip=False,
         )  # fmt: skip
 
@@ -265,9 +272,9 @@ def plain_numbers(axis: Any) -> None:
 
 
 def ordered(record: Record, question: str, value: str, small_is_good: bool) -> list[str]:
-    """The best first; whoever delivered nothing can't be drawn."""
-    known = {p: m for p in record.peers(question) if (m := record.median(question, p, value)) is not None and m > 0}
-    return sorted(known, key=lambda peer: known[peer] if small_is_good else -known[peer])
+    """The best first; whoever delivered nothing last."""
+    known = {p: m for p in record.peers(question) if (m := record.median(question, p, value)) is not None}
+    return sorted(known, key=lambda peer: (not known[peer], known[peer] if small_is_good else -known[peer]))
 
 
 def lost(record: Record, question: str, peer: str) -> str:
@@ -276,7 +283,11 @@ def lost(record: Record, question: str, peer: str) -> str:
     if not gone or not expected:
         return ""
     part = 100 * gone / expected
-    return f"   {part:.0f} % not delivered" if part >= 1 else "   some not delivered"
+    return f" · {part:.0f} % not delivered" if part >= 1 else " · some not delivered"
+
+
+def users(record: Record, question: str, peer: str) -> str:
+    return " · knows no users" if peer in (LIMIT, NCHAN, SOCKET_IO) else ""
 
 
 def last(record: Record, question: str, peer: str, value: str) -> float | None:

@@ -83,6 +83,7 @@ class Stage:
                 peer.start()
             yield peer
         finally:
+            peer.stop(kill=True)  # some take long to say goodbye to a thousand
             peer.close()
 
     @contextmanager
@@ -116,4 +117,5 @@ def connected(peer: Peer, clients: Sequence[tuple[str, str]]) -> Load:
 def held(peer: Peer) -> int:
     """Bytes of memory that the server holds."""
     assert peer.pid is not None
+    peer.settle()
     return memory(peer.pid)

@@ -113,7 +113,7 @@ def test_numbers_are_short() -> None:
 
 
 def test_every_question_is_in_a_quick_run_too() -> None:
-    """It may do less of everything, but leaves nothing out."""
+    """It may do less of everything, but leaves nothing out except the curves."""
     everything = plan(amounts.QUICK, frozenset())
-    assert frozenset().union(*(step.questions for step in everything)) == questions()
+    assert frozenset().union(*(step.questions for step in everything)) == questions() - {"growth"}
     assert {step.contender for step in everything} >= {"Livebell", "Nchan", "Socket.IO", "django-notifications-hq"}

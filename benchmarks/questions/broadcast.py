@@ -25,6 +25,6 @@ def measure(session: Session, *, limit: float) -> dict[str, float]:
         "p50": counted.p50,
         "p99": counted.p99,
         "publishes/s": MESSAGES / published.seconds,
-        "messages per frame": counted.deliveries / counted.frames if counted.frames else 0,
+        **counted.gathered,
         "expected": MESSAGES * session.connections,
     }

@@ -28,6 +28,6 @@ def measure(session: Session, *, every: float, seconds: float, limit: float = 10
         "doubled": counted.doubled,
         "deliveries/s": counted.rate,
         "cpu": used / counted.deliveries * 1e6 if counted.deliveries else 0,
-        "messages per frame": counted.deliveries / counted.frames if counted.frames else 0,
+        **counted.gathered,
         "expected": number * session.connections,
     }
