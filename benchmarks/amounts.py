@@ -12,10 +12,10 @@ class Amounts:
     rounds: int = 3
     slow_rounds: int = 1
     """Of contenders that can't keep up with the load, whose rounds take as long as we listen."""
-    latency_seconds: float = 10.0
-    latency_limit: float = 10.0
+    latency_seconds: float = 8.0
+    latency_limit: float = 5.0
     """Seconds that we listen on after the last publish, for those that can't keep up."""
-    broadcast_limit: float = 20.0
+    broadcast_limit: float = 10.0
     variants: int = 5
     """The tutorials' design with core and pubsub, on uvicorn and on daphne; django-eventstream with its log."""
     many: int = 5000
@@ -32,7 +32,7 @@ class Amounts:
     compared: int = 4
     """Contenders with 5,000 connections and on the growth curves."""
     crowds: tuple[int, ...] = (100, 300, 1_000, 3_000, 10_000)
-    crowd_seconds: float = 4.0
+    crowd_seconds: float = 3.0
 
 
 FULL = Amounts()

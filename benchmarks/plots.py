@@ -74,7 +74,7 @@ def memory(record: Record) -> Any:
 
 def connects(record: Record) -> Any:
     """Dots, because those who ask nobody who they are, are far away."""
-    return dots(record, "connect", {"connects/s": "o"}, "Connections opened per second, of 1,000", note=users)
+    return dots(record, "connect", {"connects/s": "o"}, "Connections opened per second, 1,000 in all", note=users)
 
 
 def dots(
@@ -148,7 +148,7 @@ def finish(axes: Any, peers: Sequence[str], title: str) -> None:
     for label, peer in zip(axes.get_yticklabels(), peers, strict=True):
         label.set_fontweight("bold" if peer == OURS else "normal")
         label.set_color(INK)
-    axes.invert_yaxis()
+    axes.set_ylim(len(peers) - 0.4, -0.6)
     axes.tick_params(which="both", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
