@@ -12,8 +12,12 @@ class Amounts:
     rounds: int = 3
     slow_rounds: int = 1
     """Of contenders that can't keep up with the load, whose rounds take as long as we listen."""
-    latency_seconds: float = 10.0
-    broadcast_limit: float = 20.0
+    latency_seconds: float = 8.0
+    latency_limit: float = 5.0
+    """Seconds that we listen on after the last publish, for those that can't keep up."""
+    broadcast_limit: float = 10.0
+    variants: int = 5
+    """The tutorials' design with core and pubsub, on uvicorn and on daphne; django-eventstream with its log."""
     many: int = 5000
     many_seconds: float = 8.0
     idle_seconds: float = 30.0
@@ -25,8 +29,10 @@ class Amounts:
     everyone: tuple[int, ...] = (10, 1_000_000)
     stored: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     """Entries of one user; a tenth of them unread."""
+    compared: int = 4
+    """Contenders with 5,000 connections and on the growth curves."""
     crowds: tuple[int, ...] = (100, 300, 1_000, 3_000, 10_000)
-    crowd_seconds: float = 4.0
+    crowd_seconds: float = 3.0
 
 
 FULL = Amounts()
@@ -34,7 +40,10 @@ QUICK = Amounts(
     rounds=1,
     slow_rounds=1,
     latency_seconds=3.0,
+    latency_limit=3.0,
     broadcast_limit=4.0,
+    variants=3,
+    compared=3,
     many_seconds=3.0,
     idle_seconds=8.0,
     targeted=1500,
@@ -43,8 +52,7 @@ QUICK = Amounts(
     audiences=(10_000,),
     everyone=(10, 100_000),
     stored=(1_000, 100_000),
-    crowds=(100, 1_000),
-    crowd_seconds=2.0,
+    crowds=(),
 )
 
 

@@ -17,6 +17,7 @@ LIMIT = "epoll loop in C"
 NCHAN = "Nchan"
 SOCKET_IO = "Socket.IO"
 TUTORIAL = "Channels tutorial"
+STORED = "django-eventstream, stored"
 
 CONTENDERS: dict[str, Maker] = {
     OURS: lambda redis, database: Livebell(redis=redis, database=database),
@@ -26,9 +27,7 @@ CONTENDERS: dict[str, Maker] = {
     PLAIN: lambda redis, database: Livebell(redis=redis, database=database, door="plain"),
     "python-socketio": lambda redis, database: PythonSocketIO(redis=redis, database=database),
     "django-eventstream": lambda redis, database: EventStream(redis=redis, database=database),
-    "django-eventstream, stored": lambda redis, database: EventStream(
-        redis=redis, database=database, storage="database"
-    ),
+    STORED: lambda redis, database: EventStream(redis=redis, database=database, storage="database"),
     TUTORIAL: lambda redis, database: Seed(redis=redis, database=database),
     f"{TUTORIAL}, pubsub": lambda redis, database: Seed(redis=redis, database=database, layer="pubsub"),
     f"{TUTORIAL}, daphne": lambda redis, database: Seed(redis=redis, database=database, server="daphne"),

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
-SERVER, REST = {CORES[0]}, set(CORES[1:2]) or {CORES[0]}
-"""The server under test has a core to itself; load client, publisher, Redis and PostgreSQL share another."""
+SERVER, REST = {CORES[0]}, set(CORES[1:]) or {CORES[0]}
+"""The server under test has a core to itself; load client, publisher, Redis and PostgreSQL share what is left."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .amounts import Amounts
-from .contenders import CONTENDERS, FAST, LIMIT, NCHAN, OURS, SOCKET_IO
+from peers.notifications_hq.environment import store as notifications_hq
+
+from .amounts import FULL, Amounts
+from .contenders import CONTENDERS, FAST, OURS, PLAIN, STORED, TUTORIAL
 from .project.peer import Livebell
 from .questions import broadcast, connect, idle, latency, memory, neighbour, storm, targeted
 from .stage import Session, Stage
@@ -14,6 +17,7 @@ from .stage import Session, Stage
 CROWD = 1000
 FIFTY_A_SECOND, TEN_A_SECOND, FIVE_A_SECOND = 0.02, 0.1, 0.2
 DATABASE_BUS = "Livebell, database bus"
+HQ = "django-notifications-hq"
 
 
 @dataclass(frozen=True)
@@ -29,40 +33,54 @@ class Step:
 
 
 def plan(amounts: Amounts, wanted: frozenset[str]) -> list[Step]:
-    """All steps that answer something that is wanted."""
-    made = [crowds, many, targets, storms, growth]
-    return [step for make in made for step in make(amounts) if step.questions & wanted]
+    """All steps that answer something that is wanted; with nothing wanted, all of them."""
+    return [step for make in MAKERS for step in make(amounts) if step.questions & wanted or not wanted]
 
 
-def questions(amounts: Amounts) -> frozenset[str]:
+def questions() -> frozenset[str]:
     """Everything that can be asked."""
-    everything: Iterable[Step] = (step for make in (crowds, many, targets, storms, growth) for step in make(amounts))
-    return frozenset().union(*(step.questions for step in everything))
+    return frozenset().union(*(step.questions for step in plan(FULL, frozenset())))
 
 
 def crowds(amounts: Amounts) -> Iterator[Step]:
     """1,000 connections: what each takes, how late it is at 50 messages a second, how fast when 500 come at once."""
     for turn in range(amounts.rounds):
-        for name in CONTENDERS:
+        for name in taking_part(amounts):
             if turn < amounts.slow_rounds or name in FAST:
                 yield from crowd(amounts, name, turn)
+
+
+def taking_part(amounts: Amounts) -> list[str]:
+    """Everybody, but not all variants of one design in a quick run."""
+    variants = [name for name in CONTENDERS if name.startswith(TUTORIAL)] + [STORED]
+    return [name for name in CONTENDERS if name not in variants[amounts.variants :]]
 
 
 def crowd(amounts: Amounts, name: str, turn: int) -> Iterator[Step]:
     asked: dict[str, Callable[[Session], dict[str, float]]] = {
         "memory": memory.measure,
         "connect": connect.measure,
-        "latency": lambda s: latency.measure(s, every=FIFTY_A_SECOND, seconds=amounts.latency_seconds),
+        "latency": lambda s: latency.measure(
+            s, every=FIFTY_A_SECOND, seconds=amounts.latency_seconds, limit=amounts.latency_limit
+        ),
         "broadcast": lambda s: broadcast.measure(s, limit=amounts.broadcast_limit),
     }
     if name == OURS:
         asked["neighbour"] = lambda s: neighbour.measure(s, every=FIFTY_A_SECOND, seconds=amounts.latency_seconds)
-    yield Step(f"{CROWD:,} connections, round {turn + 1}: {name}", frozenset(asked), name, ask(name, CROWD, asked))
+    title = f"{CROWD:,} connections, round {turn + 1}: {name}"
+    if name in FAST or name == PLAIN:
+        yield Step(title, frozenset(asked), name, ask(name, CROWD, asked))
+        return
+    for part in (
+        {"broadcast": asked.pop("broadcast")},
+        asked,
+    ):  # what is left over from one would stand before the other
+        yield Step(f"{title}: {', '.join(part)}", frozenset(part), name, ask(name, CROWD, part))
 
 
 def many(amounts: Amounts) -> Iterator[Step]:
     """5,000 connections at ten messages a second; and then nothing at all."""
-    for name in (OURS, NCHAN, SOCKET_IO, LIMIT):
+    for name in FAST[: amounts.compared]:
         asked: dict[str, Callable[[Session], dict[str, float]]] = {
             "many": lambda s: latency.measure(s, every=TEN_A_SECOND, seconds=amounts.many_seconds),
         }
@@ -105,7 +123,7 @@ def storms(amounts: Amounts) -> Iterator[Step]:
 def growth(amounts: Amounts) -> Iterator[Step]:
     """From 100 to 10,000 connections, five messages a second."""
     for connections in amounts.crowds:
-        for name in (OURS, NCHAN, LIMIT, SOCKET_IO):
+        for name in FAST[: amounts.compared]:
             asked = {"growth": lambda s: grown(s, amounts)}
             title = f"growth, {connections:,} connections: {name}"
             yield Step(title, frozenset(asked), name, ask(name, connections, asked, at=connections))
@@ -113,7 +131,46 @@ def growth(amounts: Amounts) -> Iterator[Step]:
 
 def grown(session: Session, amounts: Amounts) -> dict[str, float]:
     found = latency.measure(session, every=FIVE_A_SECOND, seconds=amounts.crowd_seconds)
-    return {**found, **memory.measure(session), **connect.measure(session)}
+    return {**found, **memory.measure(session), "connects/s": connect.measure(session)["connects/s"]}
+
+
+def stores(amounts: Amounts) -> Iterator[Step]:
+    """What publishing, counting, reading and marking cost, in the store alone."""
+    yield program("publish", OURS, "publishing", amounts.publish_blocks)
+    for number in amounts.audiences:
+        yield program("audience", OURS, "audience", number, 3, at=number)
+    for number in amounts.everyone:
+        yield program("everyone", OURS, "everyone", number, at=number)
+    for number in amounts.stored:
+        yield program("reading", OURS, "reading", number, at=number, database=f"reading {number}")
+    yield hq("publish", "publish", 500)
+    yield hq("audience", "audience", 5_000, at=5_000)
+    for number in amounts.stored:
+        yield hq("reading", "reading", number, at=number)
+
+
+def program(question: str, name: str, module: str, *arguments: int, at: float = 0.0, database: str = "store") -> Step:
+    """A step that runs one of the programs in ``store/`` in Livebell's site."""
+
+    def run(stage: Stage, wanted: frozenset[str]) -> None:
+        peer = Livebell(redis=stage.redis.url, database=stage.database(database))
+        try:
+            peer.logins(1)
+            said = peer.run_module(f"benchmarks.store.{module}", *map(str, arguments))
+        finally:
+            peer.close()
+        stage.record.add(question, name, json.loads(said), at)
+
+    return Step(f"{question}{f', {at:,.0f}' if at else ''}: {name}", frozenset({question}), name, run)
+
+
+def hq(question: str, what: str, number: int, at: float = 0.0) -> Step:
+    """The same question to django-notifications-hq."""
+
+    def run(stage: Stage, wanted: frozenset[str]) -> None:
+        stage.record.add(question, HQ, notifications_hq(stage.database(HQ), what, number), at)
+
+    return Step(f"{question}{f', {at:,.0f}' if at else ''}: {HQ}", frozenset({question}), HQ, run)
 
 
 def ask(
@@ -128,3 +185,6 @@ def ask(
                     stage.record.add(question, name, measure(session), at)
 
     return run
+
+
+MAKERS = (crowds, many, targets, storms, stores, growth)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from peers import Peer, Publisher
+from peers import Peer, Published, Publisher
 from tests.services import PostgreSQL, Redis, Unavailable
 
 from .contenders import CONTENDERS
@@ -39,6 +40,13 @@ class Session:
         """The first of so many message numbers that have not been used yet."""
         first, self.first = self.first, self.first + number
         return first
+
+    def publish(self, number: int, **how: Any) -> Published:
+        """Publish, see ``Publisher.publish``. Raises ``ValueError`` if it fails."""
+        published = self.publisher.publish(number=number, **how)
+        if published.errors:
+            raise ValueError(f"{published.errors} of {number} could not be published: {published.error}")
+        return published
 
 
 class Stage:
@@ -75,6 +83,7 @@ class Stage:
                 peer.start()
             yield peer
         finally:
+            peer.stop(kill=True)  # some take long to say goodbye to a thousand
             peer.close()
 
     @contextmanager
@@ -108,4 +117,5 @@ def connected(peer: Peer, clients: Sequence[tuple[str, str]]) -> Load:
 def held(peer: Peer) -> int:
     """Bytes of memory that the server holds."""
     assert peer.pid is not None
+    peer.settle()
     return memory(peer.pid)

@@ -97,6 +97,9 @@ class Peer(Process):
         """Arguments for uvicorn."""
         return ["uvicorn", "--host", self.host, "--port", str(self.port), "--no-access-log", *options, application]
 
+    def settle(self) -> None:
+        """Let go of what is garbage, so that what it holds can be measured."""
+
     def logins(self, number: int) -> list[Login]:
         """Users 1 … *number*, made if they aren't there yet (the tables too), and a new session for each."""
         done = self.run_module("peers.accounts", str(number))

@@ -12,18 +12,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.load import Load, compiled
+from benchmarks.load import Load
 from peers.marker import text_of
-from tests.services import Unavailable
 
-
-@pytest.fixture(autouse=True, scope="module")
-def compiler() -> None:
-    """Without one there is nothing to test."""
-    try:
-        compiled()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
+pytestmark = pytest.mark.usefixtures("load_client")
 
 
 class Server(socketserver.ThreadingTCPServer):

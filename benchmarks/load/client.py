@@ -46,7 +46,7 @@ class Counted:
     """When the first publish call was made, and when the last delivery came, in ns since 1970."""
     last: int
     frames: int
-    """WebSocket frames that brought them."""
+    """WebSocket frames that brought them; 0 for event streams."""
     bytes: int
     closed: int
     """Connections that have ended since the start, and the last code that the server gave."""
@@ -58,6 +58,11 @@ class Counted:
     def rate(self) -> float:
         """Deliveries per second."""
         return self.deliveries / self.seconds if self.seconds else 0.0
+
+    @property
+    def gathered(self) -> dict[str, float]:
+        """How many messages came in a frame, where there are frames."""
+        return {"messages per frame": self.deliveries / self.frames} if self.frames else {}
 
 
 class Load:

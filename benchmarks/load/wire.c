@@ -87,7 +87,7 @@ static char *take(struct wire *w, struct connection *c, long i, char *p, char *e
     if (end - m < MARKER) break;
     if (marker_at(m)) {
       w->marker(i, m, now);
-      if (!c->counted) w->frames++;
+      if (!c->counted && w->protocol != SSE) w->frames++;
       c->counted = 1;
       from = m + MARKER;
     } else {

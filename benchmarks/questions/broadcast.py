@@ -15,7 +15,7 @@ def measure(session: Session, *, limit: float) -> dict[str, float]:
     """*limit*: seconds after which we stop listening; the rate is of what came until then."""
     first = session.numbers(MESSAGES)
     session.load.count(first, MESSAGES, quiet=QUIET, limit=limit)
-    published = session.publisher.publish(number=MESSAGES, first=first)
+    published = session.publish(MESSAGES, first=first)
     counted = session.load.counted(limit + 10)
     return {
         "deliveries/s": counted.rate,
@@ -25,6 +25,6 @@ def measure(session: Session, *, limit: float) -> dict[str, float]:
         "p50": counted.p50,
         "p99": counted.p99,
         "publishes/s": MESSAGES / published.seconds,
-        "messages per frame": counted.deliveries / counted.frames if counted.frames else 0,
+        **counted.gathered,
         "expected": MESSAGES * session.connections,
     }

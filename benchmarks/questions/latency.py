@@ -8,15 +8,15 @@ from ..stage import Session
 QUIET = 3.0
 
 
-def measure(session: Session, *, every: float, seconds: float, limit: float = 20.0) -> dict[str, float]:
-    """A message to everybody each *every* seconds, for so many *seconds*."""
+def measure(session: Session, *, every: float, seconds: float, limit: float = 10.0) -> dict[str, float]:
+    """A message to everybody each *every* seconds, for so many *seconds*; *limit*: how long we listen on after that."""
     number = round(seconds / every)
     first = session.numbers(number)
     pid = session.peer.pid
     assert pid is not None
     session.load.count(first, number, quiet=QUIET, limit=seconds + limit)
     before = cpu_seconds(pid)
-    session.publisher.publish(number=number, every=every, first=first)
+    session.publish(number, every=every, first=first)
     counted = session.load.counted(seconds + limit + 10)
     used = cpu_seconds(pid) - before
     return {
@@ -28,6 +28,6 @@ def measure(session: Session, *, every: float, seconds: float, limit: float = 20
         "doubled": counted.doubled,
         "deliveries/s": counted.rate,
         "cpu": used / counted.deliveries * 1e6 if counted.deliveries else 0,
-        "messages per frame": counted.deliveries / counted.frames if counted.frames else 0,
+        **counted.gathered,
         "expected": number * session.connections,
     }

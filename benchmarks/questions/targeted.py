@@ -12,7 +12,7 @@ def measure(session: Session, *, number: int, limit: float = 30.0) -> dict[str, 
     first = session.numbers(number)
     users = [str(pk) for pk in range(1, session.connections + 1)]
     session.load.count(first, number, mode="each", quiet=QUIET, limit=limit)
-    published = session.publisher.publish(number=number, to=users, first=first)
+    published = session.publish(number, to=users, first=first)
     counted = session.load.counted(limit + 10)
     return {
         "p50": counted.p50,

@@ -14,6 +14,7 @@ class Seed(Peer):
     """
 
     path = "/ws/notifications/"
+    in_flight = 40  # each takes two connections to Redis, and redis-py's pool refuses the 101st
     settings = "peers.seed.settings"
 
     def __init__(

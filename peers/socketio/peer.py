@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,7 +35,13 @@ class SocketIO(Peer):
         return [Login(pk, "") for pk in range(1, number + 1)]
 
     def command(self) -> Sequence[str]:
-        return [self.node, str(HERE / "server.js"), str(self.port)]
+        return [self.node, "--expose-gc", str(HERE / "server.js"), str(self.port)]
+
+    def settle(self) -> None:
+        """The garbage of its start would hide what connections take."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGUSR2)
+        time.sleep(0.3)
 
     def publish_command(self) -> Sequence[str]:
         return [self.node, str(HERE / "publish.js")]
