@@ -113,14 +113,23 @@ class Load:
             self.process.wait()
         self.process.stdout.close()
 
-    def count(self, first: int, number: int, *, mode: str = "all", quiet: float = 3.0, limit: float = 60.0) -> None:
+    def count(
+        self,
+        first: int,
+        number: int,
+        *,
+        mode: str = "all",
+        quiet: float = 3.0,
+        limit: float = 60.0,
+        every: float = 0.0,
+    ) -> None:
         """Begin to count the messages *first* … *first + number - 1*.
 
         *mode*: ``all``, everybody gets each of them, or ``each``, one each in turn. It is over when all have come, nothing
-        has come for *quiet* seconds, or after *limit* seconds.
+        has come for *quiet* seconds, or after *limit* seconds. *every*: read every so many seconds, 0: at once.
         """
         assert self.process.stdin
-        self.process.stdin.write(f"count {first} {number} {mode} {quiet} {limit}\n")
+        self.process.stdin.write(f"count {first} {number} {mode} {quiet} {limit} {every}\n")
         self.process.stdin.flush()
 
     def counted(self, within: float = 90.0) -> Counted:

@@ -1,12 +1,14 @@
 // A load client that is cheaper than any server under test.
 //
-//   load PROTOCOL PORT PATH CONNECTIONS IN-FLIGHT [-c CLIENTS] [-s SUBPROTOCOL] [-r READY] [-n "FIRST NUMBER MODE QUIET LIMIT"]
+//   load PROTOCOL PORT PATH CONNECTIONS IN-FLIGHT [-c CLIENTS] [-s SUBPROTOCOL] [-r READY] [-n "FIRST NUMBER MODE QUIET LIMIT [EVERY]"]
 //
 // PROTOCOL: ws, sse, sio. IN-FLIGHT: handshakes at one time. CLIENTS: a file with a line for each connection: its session
 // cookie, a tab, the first text it sends. READY: a text that must come before a connection counts as ready.
 // -n: begin to count before connecting. On standard input, a line each:
-//   count FIRST NUMBER MODE QUIET LIMIT   count the messages FIRST … FIRST+NUMBER-1, until all have come, or nothing has for
-//                                         QUIET seconds, or LIMIT seconds have passed; MODE: all (everybody gets all), each (one each in turn)
+//   count FIRST NUMBER MODE QUIET LIMIT [EVERY]
+//                                         count the messages FIRST … FIRST+NUMBER-1, until all have come, or nothing has for QUIET
+//                                         seconds, or LIMIT seconds have passed; MODE: all (everybody gets all), each (one each in
+//                                         turn); EVERY: read every so many seconds, 0: at once
 //   end                                   also at the end of the input
 // On standard output, a line of JSON each: {"event": "ready", …} when all are connected, {"event": "counted", …}.
 #define _GNU_SOURCE
@@ -26,7 +28,7 @@ static struct wire wire;
 static struct account account;
 static struct connection *connections;
 static long number, opened, shaking, ready_ones, gone_early, in_flight;
-static double quiet, limit;
+static double quiet, limit, every;
 static int64_t began, counting_since;
 static int poller, announced;
 
@@ -35,8 +37,9 @@ static void marker(long i, const char *m, int64_t now) { account_take(&account, 
 static void count(const char *order) {
   char mode[8] = "";
   long first, messages;
-  if (sscanf(order, "%ld %ld %7s %lf %lf", &first, &messages, mode, &quiet, &limit) != 5) {
-    fprintf(stderr, "not FIRST NUMBER MODE QUIET LIMIT: %s\n", order);
+  every = 0;
+  if (sscanf(order, "%ld %ld %7s %lf %lf %lf", &first, &messages, mode, &quiet, &limit, &every) < 5) {
+    fprintf(stderr, "not FIRST NUMBER MODE QUIET LIMIT [EVERY]: %s\n", order);
     exit(2);
   }
   account_open(&account, number, first, messages, !strcmp(mode, "each"));
@@ -150,6 +153,12 @@ static void read_clients(const char *path) {
   fclose(file);
 }
 
+// Leave the core to the others, so that what has come meanwhile is read in one go. A message that the server sends alone is
+// read alone all the same, if no other comes for that connection in this time.
+static void pause_reading(void) {
+  if (account.active && every > 0) usleep((useconds_t)(every * 1e6));
+}
+
 static void parse_arguments(int argc, char **argv) {
   if (argc < 6) {
     fprintf(stderr, "load PROTOCOL PORT PATH CONNECTIONS IN-FLIGHT [-c CLIENTS] [-s SUBPROTOCOL] [-r READY] [-n COUNT]\n");
@@ -192,5 +201,6 @@ int main(int argc, char **argv) {
     }
     announce_if_ready();
     stop_counting_if_over();
+    if (n < 512) pause_reading(); // else there is more to read that has come already
   }
 }
