@@ -30,8 +30,11 @@ PUBLISHES = 500
 
 
 @pytest.fixture(params=[Watched, Framed, Channels, Daphne], ids=lambda server: server.__name__)
-def site(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Watched]:
-    with request.param() as running:
+def site(request: pytest.FixtureRequest, transactional_db: None, redis_server: Any) -> Iterator[Watched]:
+    """On Redis, as in production; ``tests/test_site.py`` has every bus."""
+    chosen = {"PREFIX": f"ends{time.time_ns()}"}
+    given = {"BUS": "redis", "REDIS_URL": redis_server.url, **chosen}
+    with override_settings(LIVEBELL=given), request.param(bus="redis", redis=redis_server.url, **chosen) as running:
         yield running
 
 
@@ -98,6 +101,7 @@ def victims(site: Watched, ways: tuple[str, ...]) -> list[tuple[str, Victim]]:
     return [(way, Victim(site, f"{way}-{transport}", transport)) for way in ways for transport in TRANSPORTS]
 
 
+@pytest.mark.redis
 def test_within_a_second_of_the_end_nothing_more_comes(site: Watched) -> None:
     """Logged out, password changed, disabled or deleted while 500 notifications go out: over within a second, and of what
     is published later than that nothing arrives; a neighbour gets all 500."""
