@@ -22,6 +22,8 @@ STABLE = 10.0
 DEAD_AFTER = 10.0
 """Seconds beyond ``hello.ping`` without a frame after which a link counts as dead."""
 
+KNOWN = ("hello", "reset", "snapshot", "entries", "push", "ping", "bye")
+
 decode = msgspec.json.Decoder().decode
 
 
@@ -34,6 +36,12 @@ class Rules:
     stable: float = STABLE
     jitter: bool = True
     """Waits a random time that grows, instead of a tenth of a second."""
+    counts: bool = True
+    """Takes its number from snapshots; otherwise it adds one for each message to the first one."""
+    tolerant: bool = True
+    """Passes over frames of types it doesn't know."""
+    newer: bool = False
+    """Says more in its hello than a server of today knows, and something more after it."""
 
 
 class Logging(Client):
@@ -43,8 +51,12 @@ class Logging(Client):
         super().__init__()
         self.log: list[Applied] = []
         self.set: list[tuple[str, dict[str, int], int]] = []
+        self.first = 0
+        """The number of the first snapshot."""
 
     def reset(self, frame: dict[str, Any]) -> None:
+        if not self.set:
+            self.first = frame["snapshot"]["unread"]
         super().reset(frame)
         self.set.append((self.epoch, dict(self.cursor), len(self.log)))
 
@@ -102,6 +114,10 @@ class Tab:
         if self.link is not None and time.monotonic() - self._heard > self._ping + DEAD_AFTER:
             self.cut()
 
+    def heard(self, seconds: float) -> None:
+        """Move the moment of the last frame: the page was asleep."""
+        self._heard += seconds
+
     def cut(self) -> None:
         """Give the link up and come back as the rules say."""
         self.drop()
@@ -113,7 +129,11 @@ class Tab:
         self._since = self._heard = time.monotonic()
         hello = self.client.hello() if self.crowd.rules.resume else {"type": "hello", "v": 1}
         assert self.link is not None
-        self.link.send(say(hello))
+        if self.crowd.rules.newer:
+            self.link.send(say({**hello, "wish": {"compress": True}}))
+            self.link.send(say({"type": "wish", "more": [1, 2]}))
+        else:
+            self.link.send(say(hello))
 
     def frame(self, text: bytes) -> None:
         frame = decode(text)
@@ -124,7 +144,7 @@ class Tab:
             self._ping, self._spread = frame["ping"], frame["spread"] / 1000
         elif kind == "bye":
             self._retry = frame["retry"] / 1000
-        elif not self.client.receive(frame):
+        elif (kind not in KNOWN and not self.crowd.rules.tolerant) or not self.client.receive(frame):
             self.cut()
         elif self._broke and kind in ("reset", "snapshot"):
             self.gaps.append(time.monotonic() - self._broke)
@@ -174,6 +194,8 @@ class Tab:
     def seen(self) -> Seen:
         client = self.client
         badge = None if client.snapshot is None else client.badge
+        if not self.crowd.rules.counts:
+            badge = client.first + sum(bool(one.key) for one in client.log)
         return Seen(self.reader, client.log, client.set, dict(client.cursor), client.epoch, badge)
 
 
@@ -232,13 +254,13 @@ class Crowd:
         return sum(tab.connects for tab in self.tabs)
 
     @property
-    def delays(self) -> list[float]:
-        """Seconds from publish to applied, of all that came."""
-        return [one.delay for tab in self.tabs for one in tab.client.log if one.key]
-
-    @property
     def gaps(self) -> list[float]:
         return [gap for tab in self.tabs for gap in tab.gaps]
+
+
+def delays(tabs: Iterable[Tab]) -> list[float]:
+    """Seconds from publish to applied, of all that came."""
+    return [one.delay for tab in tabs for one in tab.client.log if one.key]
 
 
 async def until(condition: Callable[[], bool], seconds: float, what: str, *, strict: bool = True) -> bool:

@@ -119,7 +119,7 @@ def _count_client(
 ) -> None:
     total.applied += len(client.log)
     total.resets += max(len(client.resets) - 1, 0)
-    _count_order(total, client.log)
+    _count_order(total, client)
     _count_phantoms(total, client, streams, ledger)
     begins, since = _beginning(client, resets_allowed)
     applied = {(one.stream, one.seq) for one in client.log[begins:]}
@@ -128,16 +128,21 @@ def _count_client(
         total.missed += sum((stream, seq) not in applied for seq in entries if seq > since.get(stream, 0))
 
 
-def _count_order(total: Count, log: Iterable[Applied]) -> None:
-    last: dict[tuple[str, str], int] = {}
+def _count_order(total: Count, client: Seen) -> None:
+    """Twice, backwards, or over a hole that no reset has announced."""
     known: set[tuple[str, str, int]] = set()
-    for one in log:
+    positions: dict[str, int] = {}
+    resets = {begins: at for _, at, begins in client.resets}
+    for number, one in enumerate(client.log):
+        if number in resets:
+            positions = dict(resets[number])
+        before = positions.get(one.stream, one.seq - 1)
         if (one.epoch, one.stream, one.seq) in known:
             total.doubled += 1
-        elif one.seq <= last.get((one.epoch, one.stream), 0):
-            total.disorder += 1
+        else:
+            total.disorder += one.seq != before + 1
         known.add((one.epoch, one.stream, one.seq))
-        last[one.epoch, one.stream] = max(one.seq, last.get((one.epoch, one.stream), 0))
+        positions[one.stream] = max(one.seq, before)
 
 
 def _count_phantoms(total: Count, client: Seen, streams: Mapping[str, Mapping[int, Row]], ledger: Ledger) -> None:
@@ -147,8 +152,8 @@ def _count_phantoms(total: Count, client: Seen, streams: Mapping[str, Mapping[in
         row = streams.get(one.stream, {}).get(one.seq)
         lowest = min(streams.get(one.stream, {}), default=0)
         pruned = row is None and one.seq < lowest
-        invented = (row is None and not pruned) or (row is not None and row.key != one.key)
-        total.phantom += invented or one.key in ledger.rolled_back
+        other = row is not None and row.key != one.key != ""  # without a key: taken back before it came
+        total.phantom += (row is None and not pruned) or other or one.key in ledger.rolled_back
 
 
 def _beginning(client: Seen, resets_allowed: bool) -> tuple[int, dict[str, int]]:

@@ -70,10 +70,11 @@ def read(paths: Iterable[Path]) -> Ledger:
 def enter(ledger: Ledger, line: list) -> None:
     """Take one line in."""
     what, key, moment, *more = line
+    ledger.intents.add(key)
+    ledger.when.setdefault(key, moment)
     if what == "intent":
-        ledger.intents.add(key)
-        ledger.when[key] = moment
-    elif what == "rolled_back":
+        return
+    if what == "rolled_back":
         ledger.rolled_back.add(key)
     else:
         ledger.waited[key] = more[0]

@@ -41,6 +41,10 @@ class Plan:
     size: int = 0
     """Characters of the body."""
     seed: int = 0
+    many: int = 0
+    """Recipients of one publish, chosen at random, instead of one audience."""
+    reconnects: bool = False
+    """Opens a connection to the database for each publish."""
     keys: str = ""
     """Publish under the ``key`` of this prefix and the number, the same in every publisher."""
 
@@ -70,7 +74,12 @@ class Publisher:
     def publish_one(self, number: int) -> None:
         """One publish, in one of the ways, with its lines in the ledger."""
         key = f"{self.plan.keys or self.plan.name + '-'}{number}"
+        if self.plan.keys:  # all publishers mean the same
+            self.random = Random(key)
         way = self.choose(self.plan.ways)
+        if way in READERS:
+            READERS[way](self)
+            return
         self.pen.intent(key)
         began = time.monotonic()
         try:
@@ -83,6 +92,8 @@ class Publisher:
             self.pen.ok(key, time.monotonic() - began)
         else:
             self.pen.rolled_back(key)
+        if self.plan.reconnects:
+            heal()
 
     def choose(self, weights: dict[str, float]) -> str:
         return self.random.choices(list(weights), list(weights.values()))[0]
@@ -90,6 +101,8 @@ class Publisher:
     def audience(self) -> Any:
         from livebell import EVERYONE
 
+        if self.plan.many:
+            return self.random.sample(self.users, self.plan.many)
         kind = self.choose(self.plan.audiences)
         if kind == "all":
             return EVERYONE
@@ -119,6 +132,16 @@ def atomic(publisher: Publisher, key: str, audience: Any) -> bool:
     with transaction.atomic():
         publisher.notify(key, audience)
         publisher.pause()
+    return True
+
+
+def hold(publisher: Publisher, key: str, audience: Any) -> bool:
+    """In a transaction that stays open as long as ``think`` says."""
+    from django.db import transaction
+
+    with transaction.atomic():
+        publisher.notify(key, audience)
+        time.sleep(publisher.plan.think)
     return True
 
 
@@ -222,8 +245,40 @@ def dies_done(publisher: Publisher, key: str, audience: Any) -> None:
 
 CRASHES = (dies_committed, dies_numbering, dies_silent, dies_done)
 WAYS: dict[str, Callable[[Publisher, str, Any], bool]] = {
-    way.__name__: way for way in (plain, atomic, rollback, savepoint, exception, crash)
+    way.__name__: way for way in (plain, atomic, hold, rollback, savepoint, exception, crash)
 }
+
+
+def reads_all(publisher: Publisher) -> None:
+    """Somebody marks everything as read."""
+    from livebell import mark_read
+
+    mark_read(publisher.random.choice(publisher.users))
+
+
+def reads_some(publisher: Publisher) -> None:
+    """Somebody marks a few of the newest entries as read."""
+    from livebell import api, store
+
+    user = publisher.random.choice(publisher.users)
+    at = api.standing(user).snapshot.at
+    read = {name: [max(head - publisher.random.randrange(5), 1)] for name, head in at.items()}
+    api.mark(user, store.Marking(read=read))
+
+
+def retracts(publisher: Publisher) -> None:
+    """Somebody takes back something that was published."""
+    from livebell import retract
+    from livebell.models import Notification
+
+    newest = Notification.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    found = Notification.objects.filter(pk__gte=publisher.random.randint(0, newest), retracted__isnull=True).first()
+    if found is not None:
+        retract(found)
+
+
+READERS = {reader.__name__: reader for reader in (reads_all, reads_some, retracts)}
+"""What isn't a publish: it stands in no ledger."""
 
 
 def heal() -> None:

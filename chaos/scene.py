@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ import httpx
 from tests.site import environment
 
 from . import ledger
-from .clients import Crowd, Rules, until
+from .clients import Crowd, Rules, Tab, delays, until
 from .count import Count, Row, count
 from .fault import Run
 from .proxy import Proxy
@@ -43,6 +44,7 @@ class Scene:
         through_proxy: bool = False,
         receive_buffer: int = 0,
         without: str | None = None,
+        at_once: int = 50,
         **site: Any,
     ) -> None:
         self.rig, self.run = rig, run
@@ -50,8 +52,14 @@ class Scene:
         self.rules, self.receive_buffer = rules or Rules(), receive_buffer
         self.through_proxy, self.bus = through_proxy, bus
         self.without = run.without if without is None else without
-        self.wanted, self.options = servers, site
+        self.wanted, self.at_once, self.options = servers, at_once, site
         self.redis: Proxy | None = None
+        """Between Redis and the servers, if asked for; ``redis_out`` between Redis and the publishers."""
+        self.redis_out: Proxy | None = None
+        self.forgotten: set[str] = set()
+        """Keys that a restored backup doesn't hold."""
+        self.believed = False
+        """Whether the caller takes what failed for done."""
         self.servers: list[Server] = []
         self.people: People
         self.crowd: Crowd
@@ -76,29 +84,31 @@ class Scene:
         self.people = await in_thread(self.rig.fresh, self.users, self.groups)
         if self.through_proxy and self.rig.redis:
             self.redis = await self._stack.enter_async_context(Proxy(self.rig.redis.port))
-        self.servers = [Server(**self.chosen, without=self.without, **self.options) for _ in range(self.wanted)]
+            self.redis_out = await self._stack.enter_async_context(Proxy(self.rig.redis.port))
+        self.servers = [
+            Server(**self.chosen(self.redis), without=self.without, **self.options) for _ in range(self.wanted)
+        ]
         for one in self.servers:
             self._stack.callback(one.close)
         await asyncio.gather(*(asyncio.to_thread(one.start) for one in self.servers))
         self._base = {one.port: await vitals(one) for one in self.servers}
         self.crowd = Crowd([one.port for one in self.servers], rules=self.rules, receive_buffer=self.receive_buffer)
         self._stack.push_async_callback(self.crowd.close)
-        await self.crowd.open(self.people.who[: self.clients])
+        await self.crowd.open(self.people.who[: self.clients], at_once=self.at_once)
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """How processes of this run reach each other."""
+    def chosen(self, proxy: Proxy | None) -> dict[str, Any]:
+        """The bus of this run's processes."""
         if not self.rig.redis:
             return {"bus": self.bus}
-        port = self.redis.port if self.redis else self.rig.redis.port
-        url = f"redis://127.0.0.1:{port}/0"
+        url = f"redis://127.0.0.1:{proxy.port if proxy else self.rig.redis.port}/0"
         if self.bus in ("core", "pubsub"):
             return {"bus": "channel-layer", "layer": self.bus, "redis": url}
         return {"bus": self.bus, "redis": url, "LAYER_PUBLISH": False}
 
     def environment(self, without: str | None = None, clock: float = 0) -> dict[str, str]:
+        """What a publisher of this run needs to know."""
         off = self.without if without is None else without
-        return {**environment(**self.chosen), "CHAOS_WITHOUT": off, "CHAOS_CLOCK": str(clock)}
+        return {**environment(**self.chosen(self.redis_out)), "CHAOS_WITHOUT": off, "CHAOS_CLOCK": str(clock)}
 
     # Publishers.
 
@@ -122,8 +132,17 @@ class Scene:
         publishing.go()
         await publishing.done()
 
+    def add_ledgers(self, paths: Sequence[Path]) -> None:
+        """Count these too."""
+        self._ledgers += paths
+
     def ledger(self) -> ledger.Ledger:
-        return ledger.read(path for path in self._ledgers if path.exists())
+        """What all publishers of this run have written."""
+        book = ledger.read(path for path in self._ledgers if path.exists())
+        book.acknowledged -= self.forgotten
+        if self.believed:
+            book.acknowledged |= book.failed.keys()
+        return book
 
     # The end.
 
@@ -161,15 +180,15 @@ class Scene:
         settle: float = 60,
         resets_allowed: bool = False,
         left: bool = True,
-        delays: list[float] | None = None,
         errors: float = 0,
+        tabs: Sequence[Tab] | None = None,
     ) -> Result:
         """Settle, count, clean up, and say so. *left*: also look whether the servers are back to where they began.
-        *errors*: how many publishes may fail."""
+        *errors*: how many publishes may fail. *tabs*: those whose delays are of interest."""
         await self.settle(settle)
         counted = await self.count(resets_allowed=resets_allowed)
         rss = max((Vitals(one.pid).rss for one in self.servers if one.pid), default=0)
-        result = self._result(counted, self.crowd.delays if delays is None else delays, rss)
+        result = self._result(counted, delays(self.crowd.tabs if tabs is None else tabs), rss)
         failed = self.ledger().failed
         result.limit("failed publishes", len(failed), errors)
         result.notes |= {"errors": sorted(set(failed.values()))} if failed else {}
@@ -179,13 +198,13 @@ class Scene:
         result.seconds = round(time.monotonic() - self.began, 1)
         return result
 
-    def _result(self, counted: Count, delays: list[float], rss: int) -> Result:
+    def _result(self, counted: Count, waited: list[float], rss: int) -> Result:
         result = Result(
             fault=self.run.fault, variant=self.run.name, control=self.run.control, expects=self.run.expects,
             sent=counted.sent, committed=counted.committed, applied=counted.applied, lost=counted.lost,
             doubled=counted.doubled, phantom=counted.phantom, disorder=counted.disorder, drift=counted.drift,
-            p50=milli(percentile(delays, 0.5)), p99=milli(percentile(delays, 0.99)),
-            worst=milli(max(delays, default=0)), rss=rss,
+            p50=milli(percentile(waited, 0.5)), p99=milli(percentile(waited, 0.99)),
+            worst=milli(max(waited, default=0)), rss=rss,
         )  # fmt: skip
         result.notes["clients"] = len(self.crowd.tabs)
         result.notes["resets"] = counted.resets

@@ -111,6 +111,175 @@ def numbering_after_commit() -> None:
     api._after_commit = lambda function: function()
 
 
+@defence
+def reconnect() -> None:
+    """A broken connection to the database is kept and used again."""
+    from livebell import live
+
+    live._with_connection = lambda function, *args, **kwargs: function(*args, **kwargs)
+
+
+@defence
+def rejoin() -> None:
+    """A member of the channel layer's group believes to be one for ever."""
+    from livebell.bus import channel_layer
+
+    channel_layer.REJOIN_EVERY = 1e9
+
+
+@defence
+def admission() -> None:
+    """Every socket asks the database for itself, in a thread of its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from livebell import sessions
+    from livebell.live import Live
+
+    plain = Live.__init__
+
+    def init(self: Live) -> None:
+        plain(self)
+        self._workers = ThreadPoolExecutor(80)
+
+    async def reader_of(self: Live, session: str) -> str | None:
+        return (await self.db(sessions.users_of, [session])).get(session)
+
+    Live.__init__ = init  # type: ignore[method-assign]
+    Live.reader_of = reader_of  # type: ignore[method-assign]
+
+
+@defence
+def lock_order() -> None:
+    """Streams are locked in the order in which the caller named them."""
+    from livebell.store import outbox
+
+    ordered = outbox._publish_at_once
+    outbox._publish_at_once = lambda d: ordered(d).replace("ORDER BY name", "")
+
+
+@defence
+def back_pressure() -> None:
+    """A socket takes whatever it is given, read or not."""
+    from livebell.transports.uvicorn import Protocol
+
+    plain = Protocol.write
+
+    def write(self: Protocol, frame: bytes) -> bool:
+        plain(self, frame)
+        return True
+
+    Protocol.write = write  # type: ignore[method-assign]
+
+
+@defence
+def reset_when_far() -> None:
+    """Whoever returns is sent all it has missed, however much that is."""
+    from livebell import hub
+
+    hub.continues = lambda cursor, at, floor: True
+
+
+@defence
+def new_epoch() -> None:
+    """That the database is older than what was sent is taken for nothing."""
+    from dataclasses import replace
+
+    from livebell import store
+
+    plain, pull = store.moved, store.pull
+
+    def moved(heads: Any, revs: Any) -> Any:
+        found = plain(heads, revs)
+        return replace(found, streams={name: at for name, at in found.streams.items() if (at or 0) >= heads[name]})
+
+    store.moved = moved
+    store.pull = lambda wanted: {at: replace(page, head=max(page.head, at[1])) for at, page in pull(wanted).items()}
+
+
+@defence
+def floor() -> None:
+    """What has been pruned is passed over in silence."""
+    from dataclasses import replace
+
+    from livebell import live, store
+
+    pull, standings = store.pull, store.standings
+    store.pull = lambda wanted: {at: replace(page, floor=0) for at, page in pull(wanted).items()}
+    store.standings = lambda wanted: {key: replace(one, floor={}) for key, one in standings(wanted).items()}
+    assert live.store is store
+
+
+@defence
+def content_check() -> None:
+    """What is published is not looked at."""
+    from livebell import api
+
+    defaults = {
+        "body": "",
+        "url": "",
+        "level": "info",
+        "kind": "",
+        "data": None,
+        "actor": "",
+        "key": None,
+        "expires": None,
+    }
+    api.check_content = lambda **fields: {**defaults, **fields, "actor": str(fields.get("actor") or "")}
+
+
+@defence
+def fork() -> None:
+    """The thread that speaks to the channel layer is believed to have come along through the fork."""
+    from livebell.bus import base, channel_layer
+
+    channel_layer.os = type("os", (), {"getpid": staticmethod(lambda: 1)})  # type: ignore[assignment]
+    bus = base.get_bus()
+    base.get_bus.cache_clear = lambda: None  # type: ignore[method-assign]
+    channel_layer.get_bus = base.get_bus = lambda: bus  # type: ignore[assignment, attr-defined]
+    from livebell import api
+
+    api.get_bus = base.get_bus
+
+
+@defence
+def present() -> None:
+    """Not a defence but the future: a server whose frames have more fields and types than clients of today know."""
+    import msgspec
+
+    from livebell import hub, live
+
+    plain = hub.encode
+
+    def encode(frame: Any) -> str:
+        text = plain(frame)
+        fields = msgspec.json.decode(text)
+        more = [{**entry, "mood": "calm"} for entry in fields.get("entries", [])]
+        fields |= {"future": {"a": [1]}, **({"entries": more} if more else {})}
+        return msgspec.json.encode(fields).decode()
+
+    async def ping(self: hub.Hub) -> None:
+        for connection in list(self.connections):
+            if connection.started and not connection.busy_since:
+                self._send(connection, '{"type":"weather","sky":"blue"}')
+
+    hub.encode, hub.Hub.ping = encode, ping  # type: ignore[method-assign]
+    live.PING_EVERY = 1
+
+
+@defence
+def room() -> None:
+    """Not a defence either: SQLite may not grow beyond the pages that the file named by ``CHAOS_PAGES`` allows."""
+    from django.db.backends.signals import connection_created
+
+    def limit(connection: Any, **kwargs: Any) -> None:
+        with open(os.environ["CHAOS_PAGES"]) as file:
+            pages = file.read()
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA max_page_count = {int(pages)}")
+
+    connection_created.connect(limit, weak=False)
+
+
 def shift_clock(seconds: float) -> None:
     """This process believes that it is *seconds* later (or, below 0, earlier)."""
     from django.utils import timezone

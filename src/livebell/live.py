@@ -216,8 +216,9 @@ class Live:
                 mark = None
                 logger.warning("live: position check failed, will be repeated: %r", error)
                 await asyncio.sleep(SWEEP_EVERY)  # the gap still stands, and would have us ask again at once
+                continue
             last = self._loop.time()
-            took = last - began
+            took = min(last - began, CHECK_EVERY / 19)
 
     async def _gap_or(self, seconds: float) -> None:
         try:

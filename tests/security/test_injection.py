@@ -214,7 +214,7 @@ def test_no_content_on_redis_or_in_a_log(bus: str, own_redis: Any) -> None:
         done = python(PUBLISH.format(fields=json.dumps(canary_fields())), site.environment)
         assert done.returncode == 0, done.stderr
         for page in pages:
-            page.until({fields["title"] for fields in canary_fields()})
+            page.until({fields["title"] for fields in canary_fields()[:-1]})  # the last is taken back at once
         traffic = everything(monitor)
         said = site.said
     assert f"user:{user.pk}" in traffic, "the hint itself, so this was the right Redis"

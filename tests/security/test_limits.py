@@ -357,7 +357,7 @@ def test_one_more_than_a_process_holds_is_4004(server: type[Watched], alice: Any
 def test_one_address_can_not_fill_the_process(alice: Any) -> None:
     """While the database is slow: of thirty from one address of whom nobody knows who they are, ten may wait. Another
     address gets in meanwhile, and X-Forwarded-For makes no other address of it unless the server trusts who says so."""
-    slow = Watched(delay=0.3, MAX_ADDRESS_CONNECTIONS=10)
+    slow = Watched(delay=0.2, MAX_ADDRESS_CONNECTIONS=10)
     elsewhere = {"source_address": ("127.0.0.2", 0)}
     with slow as site, ThreadPoolExecutor(40) as threads:
         cookie = log_in(alice)

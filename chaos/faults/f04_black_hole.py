@@ -1,0 +1,48 @@
+"""F4: the links to Redis swallow everything and say nothing. Noticed within 11 s, nothing later than 16 s."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ..clients import until
+from ..fault import Fault, Run
+from ..result import Result, percentile
+from ..rig import Rig
+from ..scene import Scene, milli
+
+
+async def run(rig: Rig, run: Run) -> Result:
+    hold, rate = run.size(60, 14, 16), run.size(25, 20)
+    async with Scene(rig, run, clients=run.size(100, 60), through_proxy=True) as scene:
+        assert scene.redis
+        assert scene.redis_out
+        publishing = await scene.publishers(count=rate * hold, rate=rate)
+        links = scene.redis.accepted
+        began = time.monotonic()
+        scene.redis.hole()
+        scene.redis_out.hole()
+        publishing.go()
+        servers = len(scene.servers)
+        noticed = await until(lambda: scene.redis.accepted >= links + servers, hold, "noticed", strict=False)
+        took = time.monotonic() - began
+        await publishing.done()
+        await asyncio.sleep(max(0.0, began + hold - time.monotonic()))
+        if run.control:  # while the hole is still there
+            result = await scene.result(settle=2, left=False)
+        else:
+            scene.redis.heal()
+            scene.redis_out.heal()
+            result = await scene.result()
+        result.limit("noticed after s", took if noticed else 999, 11)
+        result.limit("worst delay ms", result.worst, 16_000)
+        result.notes |= {"held s": hold, "publisher p99 ms": milli(percentile(scene.ledger().took, 0.99))}
+        return result
+
+
+FAULT = Fault(
+    "F4",
+    "links to Redis black-holed for 60 s",
+    run,
+    (Run(), Run("without probe and position check", "probe,position_check", ("lost",))),
+)
