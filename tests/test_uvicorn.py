@@ -21,17 +21,27 @@ class Application:
 
     def __init__(self) -> None:
         self.accepted: asyncio.Queue[Any] = asyncio.Queue()
-        self.ended = asyncio.Event()
+        self.over = asyncio.Event()
+        self.said: list[str] = []
+
+    def filled(self) -> None:
+        self.said.append("filled")
+
+    def drained(self) -> None:
+        self.said.append("drained")
+
+    def ended(self) -> None:
+        self.said.append("ended")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         writer = scope["extensions"][EXTENSION]
-        writer.adopt(lambda: None)
+        self.write = writer.adopt(self)
         self.accepted.put_nowait(writer)
         while (await receive())["type"] != "websocket.disconnect":
             pass
-        self.ended.set()
+        self.over.set()
 
 
 @asynccontextmanager
@@ -49,12 +59,13 @@ async def adopted() -> AsyncIterator[tuple[Application, Any, ClientConnection]]:
 
 async def test_a_finished_frame_arrives_as_it_is() -> None:
     """Beside what the client says, which the application still hears."""
-    async with adopted() as (application, writer, client):
-        assert writer.write(text_frame("one"))
-        assert writer.write(text_frame("two" * 100))
+    async with adopted() as (application, _, client):
+        application.write(text_frame("one"))
+        application.write(text_frame("two" * 100))
         assert [await client.recv(), await client.recv()] == ["one", "two" * 100]
         await client.close()
-        await application.ended.wait()
+        await application.over.wait()
+        assert application.said == ["ended"], "once, before the answer to the goodbye"
 
 
 async def test_nobody_there_is_for_the_kernel_to_notice() -> None:
@@ -74,15 +85,26 @@ async def test_the_handshake_is_let_go_of() -> None:
         assert not hasattr(writer, "response")
 
 
+async def test_who_reads_late_is_waited_for() -> None:
+    """Full, then not: said once each."""
+    async with adopted() as (application, _, client):
+        sent = 0
+        while "filled" not in application.said:
+            application.write(text_frame("x" * 100_000))
+            sent += 1
+        for _ in range(sent):
+            await client.recv()
+        assert application.said == ["filled", "drained"]
+
+
 async def test_who_does_not_read_can_be_dropped() -> None:
     """With all that the buffer holds; nothing is written after."""
     async with adopted() as (application, writer, client):
-        frame = text_frame("x" * 100_000)
-        while writer.write(frame):
-            pass
+        while "filled" not in application.said:
+            application.write(text_frame("x" * 100_000))
         writer.abort()
-        await application.ended.wait()
-        writer.write(frame)
+        await application.over.wait()
+        assert application.said == ["filled", "ended"]
         with pytest.raises(Exception, match="no close frame received or sent"):
             while True:
                 await client.recv()

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from .frames import EXTENSION
+from .frames import EXTENSION, Adopter
 
 UNHEARD: Final = 30_000
 """Milliseconds after which the kernel gives up a connection whose other end acknowledges nothing."""
@@ -23,8 +23,7 @@ UNHEARD: Final = 30_000
 class Protocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol, with the extension ``livebell.frames``."""
 
-    _drained: Callable[[], None] | None = None
-    _full = False
+    _adopter: Adopter | None = None
 
     def handle_connect(self, event: Any) -> None:
         """Offer the extension; the application's task begins after this returns."""
@@ -33,40 +32,54 @@ class Protocol(WebSocketsSansIOProtocol):
             extensions: dict[Any, Any] = self.scope["extensions"] or {}
             self.scope["extensions"] = {**extensions, EXTENSION: self}  # type: ignore[dict-item]
 
-    def write(self, frame: bytes) -> bool:
-        """Write a finished frame. False: the transport's buffer is full; the call given to ``adopt`` says when it isn't."""
-        if not (self.disconnected or self.close_sent or self.transport.is_closing()):
-            self.transport.write(frame)
-        return not self._full
-
-    def adopt(self, drained: Callable[[], None]) -> None:
-        """Livebell has accepted this connection and keeps it from now on. Call *drained* each time the buffer has room
-        again.
+    def adopt(self, adopter: Adopter) -> Callable[[bytes], None]:
+        """See ``Writer``.
 
         Livebell sends a frame every 25 s, so that the kernel can tell whether anybody is there (TCP_USER_TIMEOUT, RFC 5482):
         uvicorn's own pings would be two timers and two frames of the same for each connection, four fifths of what an idle
         one costs. What the handshake needed is let go of, a sixth of what one weighs.
         """
-        self._drained = drained
+        self._adopter = adopter
         self.stop_keepalive()
         self.request.headers.clear()  # the parser's frame keeps the request itself
         del self.request, self.response
         connected = self.transport.get_extra_info("socket")
         with suppress(OSError, AttributeError):  # no TCP, no Linux: then a lost one is noticed later
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD)
+        return self.transport.write
 
     def abort(self) -> None:
-        """Drop the connection with all that its buffer holds: its client does not read."""
+        """See ``Writer``."""
         self.transport.abort()
 
     def pause_writing(self) -> None:
         """The transport says that its buffer is full."""
         super().pause_writing()
-        self._full = True
+        if self._adopter is not None:
+            self._adopter.filled()
 
     def resume_writing(self) -> None:
         """The transport says that its buffer has room again."""
         super().resume_writing()
-        self._full = False
-        if self._drained is not None:
-            self._drained()
+        if self._adopter is not None:
+            self._adopter.drained()
+
+    def handle_close(self, event: Any) -> None:
+        """The client says goodbye: nothing may follow the answer to it."""
+        self._end()
+        super().handle_close(event)
+
+    def shutdown(self) -> None:
+        """The server says goodbye: nothing may follow."""
+        self._end()
+        super().shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+        self._end()
+        super().connection_lost(exc)
+
+    def _end(self) -> None:
+        adopter, self._adopter = self._adopter, None
+        if adopter is not None:
+            adopter.ended()

@@ -42,16 +42,19 @@ class Socket(Outlet):
 class FramedSocket(Socket):
     """A WebSocket of a server that takes finished frames."""
 
-    __slots__ = ("_write", "_writer")
+    __slots__ = ("_full", "_write", "_writer")
 
     def __init__(self, writer: Writer, *given: Any) -> None:
         super().__init__(*given)
-        self._writer, self._write = writer, writer.write
-        writer.adopt(self._drained)
+        self._full = False
+        self._writer, self._write = writer, writer.adopt(self)
 
     def send(self, text: str) -> bool:
         """See ``Connection``. One write to the transport; its buffer is the send that hasn't finished."""
-        return self._closing or self._write(text_frame(text))
+        if self._closing:
+            return True
+        self._write(text_frame(text))
+        return not self._full
 
     def close(self, code: CloseCode, *, retry: int = 0) -> None:
         """See ``Connection``. Who doesn't read is dropped, with what the buffer holds."""
@@ -60,9 +63,19 @@ class FramedSocket(Socket):
             self._writer.abort()
         super().close(code, retry=retry)
 
-    def _drained(self) -> None:
+    def filled(self) -> None:
+        """See ``Adopter``."""
+        self._full = True
+
+    def drained(self) -> None:
+        """See ``Adopter``."""
+        self._full = False
         if self.busy_since:
             self._hub.free(self)
+
+    def ended(self) -> None:
+        """See ``Adopter``."""
+        self._closing = True
 
 
 async def serve_websocket(scope: Scope, receive: Receive, send: Send) -> None:
