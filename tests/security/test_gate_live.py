@@ -136,12 +136,36 @@ def test_smuggled_headers(site: Watched, alice: Any) -> None:
     assert status(site, plain + cookie) == "101"
 
 
-def status(site: Watched, headers: bytes) -> str:
-    """Of a handshake whose bytes are sent as they stand."""
-    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+@pytest.mark.parametrize("query", ["", "?wait=0"], ids=["stream", "poll"])
+def test_doubled_headers_over_http(site: Watched, alice: Any, query: str) -> None:
+    """The servers hand two origins, or two hosts, on to us over HTTP: they are none, whichever comes first."""
+    cookie = f"Cookie: sessionid={log_in(alice)}\r\n".encode()
+    own, host = f"Origin: {site.url}\r\n".encode(), f"Host: 127.0.0.1:{site.port}\r\n".encode()
+    evil, rebound = b"Origin: https://evil.example\r\n", b"Host: evil.example\r\n"
+    assert status(site, host + own + cookie, query) == "200"
+    for lines in (
+        own + evil,
+        evil + own,
+        own + own,
+        evil,
+        own + rebound,
+        b"Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n",
+    ):
+        assert status(site, host + lines + cookie, query) in ("403", "400")
+    assert status(site, rebound + host + own + cookie, query) in ("403", "400")
+
+
+UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+def status(site: Watched, headers: bytes, query: str | None = None) -> str:
+    """Of a handshake, or with a query of a GET, whose bytes are sent as they stand."""
+    more = UPGRADE if query is None else b""
     with socket.create_connection(("127.0.0.1", site.port), timeout=5) as opened:
-        opened.sendall(f"GET {PATH} HTTP/1.1\r\n".encode() + upgrade + key + headers + b"\r\n")
+        opened.sendall(f"GET {PATH}{query or ''} HTTP/1.1\r\n".encode() + more + headers + b"\r\n")
         try:
             answer = opened.recv(64)
         except OSError:
