@@ -56,7 +56,7 @@ class Conf:
     """Entries of one stream that ``livebell_prune`` leaves, the newest; None: all."""
     MAX_PROCESS_CONNECTIONS: int = 10_000
     """Connections of one process; one more is told to come back later."""
-    MAX_ADDRESS_CONNECTIONS: int = 1_000
+    MAX_ADDRESS_CONNECTIONS: int = 5_000
     """Connections from one address of which it is not known, or not yet, who they are; one more is told to come back."""
     BASE_TEMPLATE: str = "livebell/base.html"
     """Template that the list page extends; it needs the block ``content``."""
