@@ -17,7 +17,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from livebell import EVERYONE, api, mark_read, notify, retract, store, unread
+from livebell import EVERYONE, api, live, mark_read, notify, retract, store, unread
 from livebell.models import Intake, Notification, Outbox, Receipt
 from livebell.store import pruning
 from livebell.testing import deliver
@@ -443,3 +443,19 @@ def test_pruning_under_load_is_felt_by_nobody(ann: Any) -> None:
     assert pruned > 5000
     assert longest < 100
     assert Notification.objects.filter(entry=None).count() == 0
+
+
+# What has expired.
+
+
+def test_thousands_that_expire_at_once_are_swept_at_once(ann: Any) -> None:
+    """More than a chunk of them in one round: until they are swept, every count has to look at them."""
+    stream = Stream.objects.create(name=f"user:{ann.pk}", head=4500)
+    over, first = timezone.now() - timedelta(seconds=1), 10**6
+    Notification.objects.bulk_create([Notification(id=first + n, title=f"{n}", expires=over) for n in range(4500)])
+    Entry.objects.bulk_create([Entry(stream=stream, seq=n + 1, notification_id=first + n) for n in range(4500)])
+    assert unread(ann) == 0
+    for _ in range(3):  # a round lasts a second, and the machine may be busy
+        live.sweep(0)
+    assert not Notification.objects.filter(retracted=None).exists()
+    assert unread(ann) == recount(ann) == 0

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import count
 from random import uniform
 from socket import gethostname
+from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -360,7 +361,8 @@ def sweep(highest: int) -> int:
     while (left := store.pending(highest)) and left != before:
         api.number(left)
         before = left
-    if expired := store.put_expired():
+    until = monotonic() + SWEEP_EVERY
+    while monotonic() < until and (expired := store.put_expired()):  # thousands may expire in the same second
         api.number(expired)
     return store.newest_pending()
 

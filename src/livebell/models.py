@@ -151,6 +151,12 @@ class Outbox(Content):
     retracts = models.BigIntegerField(null=True)
     """Not NULL: no content, but the number of the notification to take back."""
 
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["part_of"], name="livebell_parts", condition=Q(part_of__isnull=False)),
+            models.Index(fields=["retracts"], name="livebell_takes_back", condition=Q(retracts__isnull=False)),
+        ]
+
     def __str__(self) -> str:
         return self.title
 

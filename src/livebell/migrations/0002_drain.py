@@ -23,4 +23,16 @@ class Migration(migrations.Migration):
             name="drains",
             field=models.BigIntegerField(default=0, db_default=0),
         ),
+        migrations.AddIndex(
+            model_name="outbox",
+            index=models.Index(
+                condition=models.Q(("part_of__isnull", False)), fields=["part_of"], name="livebell_parts"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="outbox",
+            index=models.Index(
+                condition=models.Q(("retracts__isnull", False)), fields=["retracts"], name="livebell_takes_back"
+            ),
+        ),
     ]
