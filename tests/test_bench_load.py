@@ -53,9 +53,11 @@ def serving(serve: Callable[[socket.socket, int], None], head: bytes = UPGRADE) 
     with Server(serve, head) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def frame(text: str, opcode: int = 1) -> bytes:
