@@ -153,30 +153,24 @@ def lock_order() -> None:
     """Streams are locked in the order in which the caller named them."""
     from livebell.store import outbox
 
-    ordered = outbox._publish_at_once
-    outbox._publish_at_once = lambda d: ordered(d).replace("ORDER BY name", "")
+    ordered = outbox._publish_to_several
+    outbox._publish_to_several = lambda d: ordered(d).replace("ORDER BY name", "")
 
 
 @defence
 def back_pressure() -> None:
     """A socket takes whatever it is given, read or not."""
-    from livebell.transports.uvicorn import Protocol
+    from livebell.transports.websocket import FramedSocket
 
-    plain = Protocol.write
-
-    def write(self: Protocol, frame: bytes) -> bool:
-        plain(self, frame)
-        return True
-
-    Protocol.write = write  # type: ignore[method-assign]
+    FramedSocket.filled = lambda self: None  # type: ignore[method-assign]
 
 
 @defence
 def reset_when_far() -> None:
     """Whoever returns is sent all it has missed, however much that is."""
-    from livebell import hub
+    from livebell import passes
 
-    hub.continues = lambda cursor, at, floor: True
+    passes.continues = lambda cursor, at, floor: True
 
 
 @defence
@@ -246,9 +240,9 @@ def present() -> None:
     """Not a defence but the future: a server whose frames have more fields and types than clients of today know."""
     import msgspec
 
-    from livebell import hub, live
+    from livebell import hub, live, passes
 
-    plain = hub.encode
+    plain = passes.encode
 
     def encode(frame: Any) -> str:
         text = plain(frame)
@@ -262,7 +256,8 @@ def present() -> None:
             if connection.started and not connection.busy_since:
                 self._send(connection, '{"type":"weather","sky":"blue"}')
 
-    hub.encode, hub.Hub.ping = encode, ping  # type: ignore[method-assign]
+    hub.encode = passes.encode = encode
+    hub.Hub.ping = ping  # type: ignore[method-assign]
     live.PING_EVERY = 1
 
 

@@ -14,7 +14,9 @@ PACKAGE = Path(livebell.__file__).parent
 ARROWS = {
     "protocol": set(),
     "connection": {"protocol"},
-    "hub": {"connection", "protocol"},
+    "register": {"connection", "protocol"},
+    "passes": {"register", "connection", "protocol"},
+    "hub": {"passes", "connection", "protocol"},
     "drain": {"hub", "connection", "protocol"},
     "sigterm": set(),
     "progress": set(),
@@ -46,7 +48,7 @@ ARROWS = {
 }
 """Each part, and the parts it may import. A part is a module or a folder at the top of the package."""
 
-PURE = {"protocol": {"msgspec"}, "connection": set(), "hub": set(), "drain": set()}
+PURE = {"protocol": {"msgspec"}, "connection": set(), "register": set(), "passes": set(), "hub": set(), "drain": set()}
 """Parts that import nothing but the standard library and these."""
 
 LAZY = {"apps.py"}

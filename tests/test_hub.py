@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from livebell import hub as hub_module
+from livebell import passes as passes_module
+from livebell import register
 from livebell.connection import Connection
 from livebell.hub import Hub
 from livebell.protocol import CloseCode, Entry, Snapshot
@@ -190,8 +192,8 @@ def test_a_broadcast_is_encoded_once_and_pulled_once(hub: Hub, log: Log, monkeyp
     joined(hub, *lines)
     passes(hub, 2)
     encoded = []
-    encode = hub_module.encode
-    monkeypatch.setattr(hub_module, "encode", lambda frame: encoded.append(frame) or encode(frame))
+    encode = passes_module.encode
+    monkeypatch.setattr(passes_module, "encode", lambda frame: encoded.append(frame) or encode(frame))
     log.add("all", 50)
     log.asked.clear()
     hub.hint({"all": 50})
@@ -293,7 +295,8 @@ def test_a_missed_snapshot_is_made_up_for(hub: Hub, log: Log) -> None:
 def test_who_does_not_read_is_closed(hub: Hub, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """After ten seconds, with a code that says: come back with your cursor. Before that, and others, not."""
     clock = [100.0]
-    monkeypatch.setattr(hub_module, "monotonic", lambda: clock[0])
+    for module in (hub_module, register):
+        monkeypatch.setattr(module, "monotonic", lambda: clock[0])
     slow, quick = Line("1"), Line("2")
     joined(hub, slow, quick)
     slow.slow = True
@@ -448,7 +451,7 @@ def test_pushes_reach_who_stands_there(hub: Hub, log: Log) -> None:
     line.slow = False
     hub.free(line)
     late = [(frame["data"]["n"], frame["key"]) for frame in line.frames[4:]]
-    assert len(late) <= hub_module.MAX_PUSHES
+    assert len(late) <= register.MAX_PUSHES
     assert (49, "state") in late
 
 
@@ -473,7 +476,7 @@ def test_others_get_their_turn_during_a_fan_out(hub: Hub, log: Log) -> None:
         while True:
             work.send(None)
             turns += 1
-    assert turns >= 1000 // hub_module.SLICE
+    assert turns >= 1000 // passes_module.SLICE
 
 
 def test_an_idle_connection_is_small(hub: Hub, log: Log) -> None:

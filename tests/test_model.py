@@ -22,7 +22,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
-from livebell import hub, store
+from livebell import hub, passes, store
 from livebell.connection import Connection
 from livebell.models import Entry, Mark, Notification, Reader, Receipt, Stream
 from livebell.protocol import CloseCode
@@ -381,17 +381,22 @@ MUTANTS = [*BROKEN_CLIENTS, *BROKEN_HUBS, "nocheck", "gapseq"]
 
 
 def broken_hub(changes: list[tuple[str, str]]) -> ModuleType:
-    """A copy of the hub with some of its text replaced."""
-    text = Path(hub.__file__).read_text()
+    """A copy of the hub on a copy of its loop with some of the text replaced."""
+    text = Path(passes.__file__).read_text()
     for old, new in changes:
-        assert old in text, f"hub.py no longer has {old!r}: mend this mutant"
+        assert old in text, f"passes.py no longer has {old!r}: mend this mutant"
         text = text.replace(old, new)
-    spec = importlib.util.spec_from_loader("livebell.broken_hub", loader=None)
+    module("broken_passes", text)
+    return module("broken_hub", Path(hub.__file__).read_text().replace("from .passes", "from .broken_passes"))
+
+
+def module(name: str, text: str) -> ModuleType:
+    spec = importlib.util.spec_from_loader(f"livebell.{name}", loader=None)
     assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    exec(compile(text, "broken_hub.py", "exec"), module.__dict__)
-    return module
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[made.__name__] = made
+    exec(compile(text, f"{name}.py", "exec"), made.__dict__)
+    return made
 
 
 def shorten(pull: str) -> str:
