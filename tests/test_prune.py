@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from livebell import EVERYONE, api, live, mark_read, notify, retract, store, unread
-from livebell.models import Intake, Notification, Outbox, Receipt
+from livebell.models import Entry, Intake, Notification, Outbox, Receipt, Stream
 from livebell.store import pruning
 from livebell.testing import deliver
 from tests.helpers import listening, person, seqs, titles
