@@ -9,6 +9,7 @@ marks      what a reader has read
 retention  forget, cut
 pruning    what is too old or too much leaves the log, bit by bit
 leaving    the word to drain, and who follows it
+verifying  everything counted again, the slow way; mending, what is done about it
 sql        what PostgreSQL and SQLite spell differently
 """
 
@@ -33,15 +34,19 @@ from .public import public
 from .reading import Item, Standing, entries_of, items, standings
 from .retention import cut, forget
 from .sql import database, open_for_batches
+from .verifying import CHECKS, Finding, Miscounted, fix, miscounted, rows_to_verify, settled, verify
 
 __all__ = [
+    "CHECKS",
     "CHUNK",
     "MAX_BATCH",
     "PAGE",
+    "Finding",
     "Item",
     "Leaving",
     "Limits",
     "Marking",
+    "Miscounted",
     "Moved",
     "Page",
     "Position",
@@ -54,6 +59,7 @@ __all__ = [
     "database",
     "entries_of",
     "epoch",
+    "fix",
     "forget",
     "guard",
     "history",
@@ -61,6 +67,7 @@ __all__ = [
     "join",
     "leaving",
     "mark",
+    "miscounted",
     "moved",
     "new_epoch",
     "newest_pending",
@@ -77,10 +84,13 @@ __all__ = [
     "put_expired",
     "put_retraction",
     "report",
+    "rows_to_verify",
+    "settled",
     "standing_already",
     "standings",
     "subscribe",
     "to_look_at",
     "touch",
     "unsubscribe",
+    "verify",
 ]

@@ -71,9 +71,9 @@ def _within_bytes(rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
 def as_entry(row: Sequence[Any]) -> Entry:
     """An entry from the columns of ``entry_columns``."""
     seq, retracts, gone, id_, kind, title, body, url, level, actor, data, created = row
-    if retracts is not None:
+    if retracts is not None and retracts > 0:
         return Entry(seq=seq, retracts=retracts)
-    if gone:
+    if gone or retracts is not None:  # the latter fills a hole
         return Entry(seq=seq, gone=True)
     return Entry(
         seq=seq,
