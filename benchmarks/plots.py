@@ -206,6 +206,7 @@ def growth(record: Record) -> Any:
         axes.set_xlabel("connections")
         if value != "p99":
             axes.set_ylim(bottom=0)
+    name_all(record, "growth", dict(zip(("p99", "cpu", "kB"), panels, strict=True)))
     return figure
 
 
@@ -223,6 +224,7 @@ def stored(record: Record) -> Any:
         lines(axes, series, logarithmic=True)
         axes.set_title(title)
         axes.set_xlabel("stored for the user, a tenth unread")
+    name_all(record, "reading", dict(zip(("unread", "page", "mark all"), panels, strict=True)))
     return figure
 
 
@@ -247,8 +249,13 @@ def lines(axes: Any, series: dict[str, Curve], *, logarithmic: bool) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(which="both", length=0)
     axes.margins(y=0.12)
-    axes.figure.canvas.draw()
-    name_lines(axes, series)
+
+
+def name_all(record: Record, question: str, panels: dict[str, Any]) -> None:
+    """When all panels have their final axes, which they may share."""
+    for value, axes in panels.items():
+        axes.figure.canvas.draw()
+        name_lines(axes, {peer: curve(record, question, peer, value) for peer in record.peers(question)})
 
 
 def name_lines(axes: Any, series: dict[str, Curve]) -> None:

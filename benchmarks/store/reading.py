@@ -69,6 +69,7 @@ def fill(user: Any, number: int) -> None:
         cursor.execute(f"UPDATE {STREAM} SET head = %s WHERE id = %s", [number, stream])
         cursor.execute("SELECT setval(pg_get_serial_sequence('livebell_outbox', 'id'), %s)", [last + number])
         cursor.execute(f"VACUUM ANALYZE {NOTE}, {ENTRY}, {STREAM}")
+        cursor.execute("CHECKPOINT")
     Mark.objects.update_or_create(user=user, stream_id=stream, defaults={"read_through": number - number // 10})
 
 

@@ -68,6 +68,7 @@ def reading(number: int) -> dict[str, float]:
             [user.pk, kind, TEXT, number],
         )
         cursor.execute("VACUUM ANALYZE notifications_notification")
+        cursor.execute("CHECKPOINT")
     unread = median(20, lambda: user.notifications.unread().count())
     page = median(20, lambda: list(user.notifications.unread()[:20]))
     everything = 1e3 * timed(user.notifications.mark_all_as_read)

@@ -41,7 +41,7 @@ class SocketIO(Peer):
         """The garbage of its start would hide what connections take."""
         assert self.process is not None
         self.process.send_signal(signal.SIGUSR2)
-        time.sleep(0.3)
+        time.sleep(1)
 
     def publish_command(self) -> Sequence[str]:
         return [self.node, str(HERE / "publish.js")]

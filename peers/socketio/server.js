@@ -8,7 +8,7 @@ const publishing = createClient({ url: process.env.REDIS_URL });
 const listening = publishing.duplicate();
 await Promise.all([publishing.connect(), listening.connect()]);
 
-process.on("SIGUSR2", () => globalThis.gc());
+process.on("SIGUSR2", () => [0, 300, 600].forEach((ms) => setTimeout(globalThis.gc, ms))); // it gives back a part each time
 const http = createServer();
 const io = new Server(http, { adapter: createAdapter(publishing, listening), transports: ["websocket"] });
 io.on("connection", (socket) => socket.join("all"));
