@@ -59,6 +59,17 @@ def load_client() -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    """That Chromium, running."""
+    from tests.browser import chromium_browser  # Playwright is for those who ask for a browser
+
+    with pytest.MonkeyPatch.context() as patch, chromium_browser(chromium) as running:
+        # Playwright's synchronous API keeps a running loop in this thread, beside which Django would refuse to work
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        yield running
+
+
 def served(name: str, make: Callable[[], Redis | PostgreSQL | External]) -> Iterator[Any]:
     with ExitStack() as stack:
         yield had(name, lambda: stack.enter_context(make()))

@@ -14,7 +14,7 @@ from django.test import override_settings
 from playwright.sync_api import Browser
 
 from livebell import EVERYONE, notify, unread
-from tests.browser import BADGE, BELL, FOCUS, ROOT, Person, Tab, chromium_browser, until
+from tests.browser import BADGE, BELL, FOCUS, ROOT, Person, Tab, until
 from tests.helpers import person
 from tests.proxy import Proxy
 from tests.site import Pages, Site, environment, serving
@@ -22,14 +22,6 @@ from tests.site import Pages, Site, environment, serving
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 TOASTS = f"{ROOT}.querySelectorAll('.lb-toast').length"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as patch, chromium_browser(chromium) as running:
-        # Playwright's synchronous API keeps a running loop in this thread, beside which Django would refuse to work
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,18 +10,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from livebell import unread
-from tests.browser import Person, chromium_browser
+from tests.browser import Person
 from tests.helpers import person
 from tests.site import Pages, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as patch, chromium_browser(chromium) as running:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright keeps a running loop in this thread
-        yield running
 
 
 @pytest.mark.parametrize("bus", ["redis", "core", "pubsub"])

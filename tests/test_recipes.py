@@ -17,7 +17,7 @@ from django.test import override_settings
 from playwright.sync_api import Browser, Page, Route
 
 from livebell import notify, push
-from tests.browser import BELL, Person, Tab, chromium_browser
+from tests.browser import BELL, Person, Tab
 from tests.conftest import had
 from tests.helpers import person
 from tests.services import Unavailable
@@ -46,13 +46,6 @@ def install(directory: Path) -> Path:
 def npm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the libraries."""
     return had("npm's libraries for the recipes", lambda: install(tmp_path_factory.mktemp("npm")))
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as patch, chromium_browser(chromium) as running:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield running
 
 
 @pytest.fixture

@@ -20,19 +20,12 @@ from playwright.sync_api import Browser
 
 from livebell import notify
 from livebell.models import Notification
-from tests.browser import BELL, ROOT, Person, Tab, chromium_browser
+from tests.browser import BELL, ROOT, Person, Tab
 from tests.helpers import person
 from tests.security.payloads import BIDI, PAYLOADS, URLS
 from tests.site import Site, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as patch, chromium_browser(chromium) as running:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # as in tests/test_browser.py
-        yield running
 
 
 @pytest.fixture
