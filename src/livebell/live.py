@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
+from platform import node
 from random import uniform
-from socket import gethostname
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
@@ -255,7 +255,7 @@ class Live:
         await self._report(number, total, done=True)
 
     async def _report(self, number: int, total: int, *, done: bool) -> None:
-        name = f"{gethostname()[:80]}:{os.getpid()}"
+        name = f"{node()[:80]}:{os.getpid()}"
         leaving = store.Leaving(name, total=total, left=len(self.hub.connections), done=done)
         try:
             await self.db(store.report, self._process, number, leaving)

@@ -34,8 +34,9 @@ def asked() -> dict[str, Requirement]:
 
 
 def pinned() -> dict[str, str]:
-    """What the tests and the demo install."""
-    lines = [line for path in (ROOT / "requirements").glob("*.txt") for line in path.read_text().splitlines()]
+    """What is installed here; a peer of the benchmarks that has to be old has an environment of its own."""
+    paths = [path for path in (ROOT / "requirements").glob("*.txt") if not path.name.startswith("peer-")]
+    lines = [line for path in paths for line in path.read_text().splitlines()]
     found = [re.match(r"([A-Za-z0-9._-]+)(?:\[\w+\])?==([\w.]+)", line) for line in lines]
     return {one[1].lower().replace("_", "-"): one[2] for one in found if one}
 
