@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from django.db.backends.signals import connection_created
 
-from livebell import EVERYONE, hub, notify, store
+from livebell import EVERYONE, notify, passes, store
 from livebell.transports import frames, websocket
 from tests.asgi import application
 from tests.helpers import commits, people
@@ -90,7 +90,7 @@ def count(monkeypatch: pytest.MonkeyPatch, counted: Counter[str]) -> None:
 
         return wrapped
 
-    monkeypatch.setattr(hub, "encode", counting("encoded", hub.encode))
+    monkeypatch.setattr(passes, "encode", counting("encoded", passes.encode))
     monkeypatch.setattr(websocket.FramedSocket, "send", counting("sent", websocket.FramedSocket.send))
     built = frames.text_frame.__wrapped__
     monkeypatch.setattr(websocket, "text_frame", frames.lru_cache(maxsize=64)(counting("framed", built)))

@@ -27,6 +27,7 @@ from .bus import Hints, get_bus
 from .bus.channel_layer import ChannelLayerBus, layer_or_none, listen_to_layer
 from .conf import conf
 from .content import NotifyError
+from .crowd import Crowd
 from .drain import drain
 from .hub import Hub
 from .protocol import PING_EVERY
@@ -71,6 +72,7 @@ class Live:
         self._asking: dict[str, list[asyncio.Future[str | None]]] = {}
         self._asked: asyncio.Task[None] | None = None
         self._ready = asyncio.Lock()
+        self.askers, self.newcomers = Crowd(), Crowd()
         self._sigterm: Sigterm
         self._drains = 0
         self._draining: asyncio.Task[None] | None = None
@@ -140,6 +142,7 @@ class Live:
 
     async def reader_of(self, session: str) -> str | None:
         """The reader's key of the user of this session. All who ask in the same moment share two queries."""
+        await self.askers.gather()
         answer: asyncio.Future[str | None] = self._loop.create_future()
         self._asking.setdefault(session, []).append(answer)
         if self._asked is None:

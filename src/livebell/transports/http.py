@@ -161,6 +161,7 @@ async def serve_ready(scope: Scope, receive: Receive, send: Send) -> None:
 async def _stream(live: Live, stream: EventStream, receive: Receive, send: Send) -> None:
     # X-Accel-Buffering: nginx would gather frames into blocks.
     await _begin(send, HTTPStatus.OK, b"text/event-stream", (b"x-accel-buffering", b"no"))
+    await live.newcomers.gather()
     live.hub.join(stream)
     try:
         await _gone(receive)
@@ -170,6 +171,7 @@ async def _stream(live: Live, stream: EventStream, receive: Receive, send: Send)
 
 
 async def _hold(live: Live, poll: LongPoll, seconds: float, receive: Receive, send: Send) -> None:
+    await live.newcomers.gather()
     live.hub.join(poll)
     waits = [asyncio.ensure_future(poll.news.wait()), asyncio.ensure_future(_gone(receive))]
     try:

@@ -112,6 +112,7 @@ async def _serve(place: Place, scope: Scope, receive: Receive, send: Send) -> No
         return await _close(send, error.code)
     if socket is None:
         return None
+    await live.newcomers.gather()
     live.hub.join(socket)
     try:
         await _listen(socket, receive)
