@@ -18,6 +18,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connections
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livebell import EVERYONE, anotify, drain, notify, store, unread
@@ -93,6 +94,7 @@ async def test_a_rolling_restart_loses_nothing_and_storms_nobody(
     badges = {member.client.badge for member in crowd.members}
     assert badges == {await sync_to_async(unread)(user) for user in users}
     assert {end.code for end in crowd.ends} == {CloseCode.DRAIN}
+    await sync_to_async(connections.close_all)()  # those of the thread in which async code publishes
     print(f"{bus}: {count} published, {len(crowd.ends)} goodbyes, {sum(end.refused for end in crowd.ends)} refused")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -16,6 +18,8 @@ from livebell.models import Entry, Epoch, Outbox, Stream
 from livebell.store import verifying
 from tests.helpers import log, person, titles
 from tests.recount import recount
+from tests.site import ROOT, environment
+from tests.test_prune import PUBLISHER
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +68,7 @@ DAMAGE = {
     "below floor": f"UPDATE livebell_stream SET floor = 2 WHERE id = {ALL}",
     "stray entry": "INSERT INTO livebell_entry (stream_id, seq, notification_id) VALUES (999, 1, 1)",
     "no content": f"DELETE FROM livebell_notification WHERE id = {NOTE}",
+    "no content, taken back": f"DELETE FROM livebell_notification WHERE id = {NOTE.replace('= 8', '= 4')}",
     "no target": f"UPDATE livebell_entry SET retracts = 77 WHERE stream_id = {ALL} AND seq = 11",
     "no target, itself": f"UPDATE livebell_entry SET retracts = 11 WHERE stream_id = {ALL} AND seq = 11",
     "half taken back": f"UPDATE livebell_notification SET retracted = created WHERE id = {NOTE}",
@@ -149,6 +154,23 @@ def test_a_miscount_is_reported(ann: Any, monkeypatch: pytest.MonkeyPatch) -> No
     said, content = verify()
     assert not content
     assert "counted one by one it is 77" in said
+
+
+@pytest.mark.slow
+def test_under_load_there_are_no_false_alarms(ann: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes publish and mark and this one prunes, while everything is counted again and again."""
+    monkeypatch.setattr(verifying, "LOOK_AGAIN", 1.0)
+    person("bob")
+    code = "import sys; sys.argv = ['x', '6']\nimport django; django.setup()\n" + PUBLISHER
+    publishers = [subprocess.Popen([sys.executable, "-c", code], env=environment(), cwd=ROOT) for _ in range(2)]
+    runs = 0
+    while any(process.poll() is None for process in publishers):
+        list(api.prune(store.Limits(keep=50)))
+        assert verify() == ("verified: 0 wrong\n", True)
+        runs += 1
+    assert [process.wait() for process in publishers] == [0, 0]
+    assert runs > 3
+    print(f"{connection.vendor}: {runs} runs")
 
 
 def test_the_epoch_command_begins_another(ann: Any) -> None:
