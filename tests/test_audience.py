@@ -151,7 +151,7 @@ def refused(audience: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["all", "user:1", "user:", "group:3", "group:", "livebell:x", "user:1:x"])
+@pytest.mark.parametrize("name", ["all", "user:1", "user:", "group:3", "group:", "livebell:x", "user:1:x", "reader:5"])
 def test_a_name_of_livebells_own_is_refused(name: str) -> None:
     """Who means a user passes the user: a text can't name a stream of Livebell's own."""
     assert "name of Livebell's own" in refused(name)

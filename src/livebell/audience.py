@@ -25,7 +25,7 @@ EVERYONE: Final = _Everyone()
 ALL = "all"
 MAX_NAME = 200
 _TOPIC = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.:@/+-]{{0,{MAX_NAME - 1}}}", re.ASCII)
-_RESERVED = ("user:", "group:", "livebell:")
+_RESERVED = ("user:", "group:", "reader:", "livebell:")
 
 
 def streams_of(audience: Any) -> Iterable[str]:
