@@ -27,6 +27,7 @@ KEYS = {
     "entry": ("stream_id", "seq"),
     "notification": ("id",),
     "outbox": ("id",),
+    "reader": ("user_id",),
     "mark": ("user_id", "stream_id"),
     "receipt": ("user_id", "stream_id", "seq"),
 }
@@ -107,6 +108,11 @@ def delete(table: str) -> Callable[[Key], object]:
 def begin_rev(key: Key) -> None:
     """The reader's rev goes on, so that its pages are told."""
     _touch([key[0]])
+
+
+def restart_rev(key: Key) -> None:
+    """It counts from 1 again; clients may know a higher one, so this needs a new epoch."""
+    execute(f"UPDATE {T['reader']} SET rev = 1 WHERE user_id = %s AND rev < 0", key)
 
 
 def clip(key: Key) -> None:

@@ -171,6 +171,11 @@ CHECKS = [
         lambda key: number([key[0]]), "it is numbered",
     ),
     Check(
+        "rev", "reader", "its rev is below 0",
+        "x.rev < 0",
+        mending.restart_rev, "the rev begins at 1", epoch=True,
+    ),
+    Check(
         "mark", "mark", "it points beyond the head, below 0, or into a stream that is gone",
         f"""x.read_through < 0 OR x.seen_through < 0 OR NOT {_of_stream("x.read_through <= s.head AND x.seen_through <= s.head")}""",
         mending.clip, "it goes back to the head; in a stream that is gone it is deleted",
