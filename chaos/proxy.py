@@ -46,7 +46,9 @@ class Proxy:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._server.close()
-        self.reset()
+        while self._open:
+            self.reset()
+            await asyncio.sleep(0.01)
 
     @property
     def open(self) -> int:

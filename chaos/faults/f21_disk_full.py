@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 from ..fault import Fault, Run
 from ..result import Result
@@ -16,7 +17,7 @@ PLENTY = 1_000_000
 
 async def run(rig: Rig, run: Run) -> Result:
     pages = rig.directory / "pages"
-    pages.write_text(str(PLENTY))
+    put(pages, PLENTY)
     os.environ["CHAOS_PAGES"] = str(pages)
     rate = 40
     off = f"{run.without},room".strip(",")
@@ -26,9 +27,9 @@ async def run(rig: Rig, run: Run) -> Result:
         )
         publishing.go()
         await asyncio.sleep(3)
-        pages.write_text("1")  # SQLite reads it as: not one page more than there are
+        put(pages, 1)  # SQLite reads it as: not one page more than there are
         await asyncio.sleep(4)
-        pages.write_text(str(PLENTY))
+        put(pages, PLENTY)
         await publishing.done()
         dropped = sum(len(tab.codes) for tab in scene.crowd.tabs)
         if run.control:  # a caller who takes every call for a success
@@ -38,6 +39,13 @@ async def run(rig: Rig, run: Run) -> Result:
         result.limit("publishes refused", len(failed), rate, least=True)
         result.limit("sockets dropped", dropped, 0)
         return result
+
+
+def put(path: Path, pages: int) -> None:
+    """In one step: others read it at any time."""
+    new = path.with_suffix(".new")
+    new.write_text(str(pages))
+    new.replace(path)
 
 
 FAULT = Fault(

@@ -84,7 +84,8 @@ def publish_cases(user: int) -> list[str]:
     from django.contrib.auth import get_user_model
     from django.db import Error
 
-    from livebell import NotifyError, notify
+    from livebell import notify
+    from livebell.api import NotifyError
     from livebell.models import Notification, Outbox
 
     someone = get_user_model().objects.get(pk=user)
