@@ -3,16 +3,21 @@
 #   PORT=8001 make demo                                another port
 #   REDIS_URL=redis://… DATABASE_URL=postgres://… make demo
 #   make test ARGS="--only sqlite -- -k badge"         part of the tests (see scripts/test.py)
+#   make bench                                         Livebell beside other designs, 20 minutes; QUICK=1: five
+#   make bench ONLY=broadcast,latency                  some of the questions (see docs/benchmarks)
 #   PYTHON=python3.13 make test                        another Python
 
 PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 ARGS ?=
+QUICK ?=
+ONLY ?=
+PEER ?=
 
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test chaos soak lint format messages pack size screenshots clean
+.PHONY: help demo test bench chaos soak lint check format messages pack size screenshots clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -25,6 +30,10 @@ test:
 	@$(PYTHON) scripts/venv.py dev
 	@exec $(VENV)/bin/python scripts/test.py $(ARGS)
 
+bench:
+	@$(PYTHON) scripts/venv.py bench
+	@exec $(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(PEER),--peer "$(PEER)")
+
 chaos: # 25 minutes; ARGS="F1 F3 --quick" for less
 	@$(PYTHON) scripts/venv.py dev
 	@exec $(VENV)/bin/python -m chaos $(ARGS)
@@ -32,6 +41,11 @@ chaos: # 25 minutes; ARGS="F1 F3 --quick" for less
 lint:
 	@$(PYTHON) scripts/venv.py dev
 	@exec $(VENV)/bin/python scripts/test.py --only lint
+
+check:
+	@$(PYTHON) scripts/venv.py dev
+	@$(PYTHON) scripts/venv.py audit
+	@exec $(VENV)/bin/python scripts/check.py
 
 format:
 	@$(PYTHON) scripts/venv.py dev

@@ -34,11 +34,20 @@ def main(name):
 
 def fingerprint(name):
     """Changes with whatever the installation depends on, also when the checkout is moved or copied."""
-    files = ["pyproject.toml", "requirements/demo.txt", f"requirements/{name}.txt"]
+    files = ["pyproject.toml", *with_included(f"requirements/{name}.txt")]
     digest = hashlib.sha256(f"{ROOT} {os.path.realpath(sys.executable)} {sys.version}".encode())
     for file in files:
         digest.update(read(os.path.join(ROOT, file)).encode())
     return digest.hexdigest()
+
+
+def with_included(file):
+    """A requirements file, and those that it includes."""
+    found = [file]
+    for line in read(os.path.join(ROOT, file)).splitlines():
+        if line.startswith("-r "):
+            found += with_included(os.path.join(os.path.dirname(file), line[3:].strip()))
+    return found
 
 
 def read(path):

@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
+from benchmarks.load import compiled
 from tests.services import External, PostgreSQL, Redis, Unavailable, chromium_path
 
 CI = os.environ.get("CI") == "true"
@@ -49,6 +50,13 @@ def own_postgresql() -> Iterator[PostgreSQL]:
 def chromium() -> str:
     """Path of a Chromium, for Playwright's ``launch(executable_path=chromium, args=CHROMIUM_ARGS)``."""
     return had("Chromium", chromium_path)
+
+
+@pytest.fixture(scope="session")
+def load_client() -> Path:
+    """The benchmarks' load client, compiled."""
+    path: Path = had("a C compiler", compiled)
+    return path
 
 
 def served(name: str, make: Callable[[], Redis | PostgreSQL | External]) -> Iterator[Any]:

@@ -81,7 +81,8 @@ class Client:
         mine = self.snapshot
         if mine is None or snapshot["rev"] != mine["rev"]:
             return mine is None or snapshot["rev"] > mine["rev"]
-        return all(seq >= mine["at"].get(stream, 0) for stream, seq in snapshot["at"].items())
+        ahead = [seq - mine["at"].get(stream, 0) for stream, seq in snapshot["at"].items()]
+        return min(ahead, default=0) >= 0 and (max(ahead, default=0) > 0 or snapshot["unread"] <= mine["unread"])
 
     def extend(self, stream: str, prev: int, entries: list[dict[str, Any]]) -> bool:
         """Rule 4."""

@@ -150,6 +150,54 @@ def test_several_in_one_transaction_keep_their_order(ann: Any) -> None:
     assert log(f"user:{ann.pk}") == list("01234")
 
 
+def test_what_one_transaction_sends_is_numbered_together(ann: Any, bob: Any) -> None:
+    """Three hundred notifications of one request: three statements and three hints, not three hundred."""
+    with listening() as ear, transaction.atomic():
+        for number in range(150):
+            notify(ann, str(number))
+            notify(bob, str(number))
+    assert len(ear.hints) == 1
+    assert ear.heard() == {f"user:{ann.pk}": 150, f"user:{bob.pk}": 150}
+    assert log(f"user:{ann.pk}", 50) == [str(number) for number in range(50, 150)]
+
+
+def test_large_audiences_of_one_transaction_are_numbered_in_bounded_steps(
+    ann: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No numbering transaction locks more than ``CHUNK`` streams, as far as a single row allows."""
+    monkeypatch.setattr(store, "CHUNK", 10)
+    with listening() as ear, transaction.atomic():
+        for _ in range(6):
+            notify([ann, *people_of(3)], "T")
+    assert [len(hints) for hints in ear.hints] == [4, 4, 4], "two rows of four streams each"
+    assert unread(ann) == 6
+
+
+def people_of(number: int) -> list[Any]:
+    return list(get_user_model().objects.filter(username__startswith="user")[:number]) or people(number)
+
+
+def test_sent_and_taken_back_in_one_transaction_needs_no_sweeper(ann: Any) -> None:
+    """The retraction is not numbered together with what it takes back, but right after."""
+    with transaction.atomic():
+        notify(ann, "before")
+        retract(notify(ann, "oops"))
+        notify(ann, "after")
+    assert log(f"user:{ann.pk}") == ["before", "gone", "-2", "after"]
+    assert not Outbox.objects.exists()
+
+
+def test_rows_of_a_failed_transaction_hold_up_nobody(ann: Any) -> None:
+    """What a rolled back transaction leaves in the list of rows to number is passed over by the next."""
+    with pytest.raises(Trouble), transaction.atomic():
+        notify(ann, "never")
+        raise Trouble
+    with transaction.atomic():
+        transaction.on_commit(lambda: None)
+        notify(ann, "now")
+    assert log(f"user:{ann.pk}") == ["now"]
+
+
 def test_without_autocommit_the_sweeper_finds_it(ann: Any) -> None:
     """Where a caller drives transactions by hand, the row waits in the outbox for the sweeper."""
     transaction.set_autocommit(False)
@@ -839,10 +887,13 @@ def test_a_publish_is_told_to_the_bus(ann: Any) -> None:
 
 
 def test_a_push_reaches_the_bus_and_stores_nothing() -> None:
-    """An event without storage goes to the bus as it is."""
+    """An event without storage goes to the bus as it is, signed."""
     with listening() as ear:
         push("order:1", "changed", {"state": "paid"}, key="state")
-    assert ear.pushes == [{"topic": "order:1", "event": "changed", "data": {"state": "paid"}, "key": "state"}]
+    (heard,) = ear.pushes
+    assert api.is_signed(heard)
+    assert heard.pop("signature")
+    assert heard == {"topic": "order:1", "event": "changed", "data": {"state": "paid"}, "key": "state"}
     assert not Outbox.objects.exists()
 
 

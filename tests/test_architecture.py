@@ -15,6 +15,9 @@ ARROWS = {
     "protocol": set(),
     "connection": {"protocol"},
     "hub": {"connection", "protocol"},
+    "drain": {"hub", "connection", "protocol"},
+    "sigterm": set(),
+    "progress": set(),
     "conf": set(),
     "models": set(),
     "store": {"models", "protocol"},
@@ -24,18 +27,18 @@ ARROWS = {
     "api": {"store", "bus", "conf", "content", "audience", "models"},
     "catchup": {"api", "store", "protocol"},
     "sessions": set(),
-    "live": {"protocol", "hub", "store", "bus", "api", "conf", "content", "sessions"},
+    "live": {"protocol", "hub", "drain", "sigterm", "store", "bus", "api", "conf", "content", "sessions"},
     "transports": {"live", "hub", "connection", "api", "protocol", "conf"},
     "asgi": {"live", "transports", "conf"},
     "routing": {"transports", "conf"},
     "words": set(),
-    "views": {"api", "catchup", "store", "conf", "protocol"},
+    "views": {"api", "catchup", "store", "conf", "content", "protocol"},
     "urls": {"views"},
     "admin": {"api", "models"},
-    "checks": {"conf", "models"},
-    "signals": {"api", "store", "audience"},
+    "checks": {"audience", "conf", "content", "models"},
+    "signals": {"api", "store", "audience", "conf"},
     "templatetags": {"api", "conf", "words"},
-    "management": {"api", "audience", "content", "models", "store"},
+    "management": {"api", "audience", "bus", "conf", "content", "models", "progress", "store"},
     "testing": {"api", "store", "models"},
     "apps": {"checks", "signals"},
     "__init__": {"api", "audience"},
@@ -43,7 +46,7 @@ ARROWS = {
 }
 """Each part, and the parts it may import. A part is a module or a folder at the top of the package."""
 
-PURE = {"protocol": {"msgspec"}, "connection": set(), "hub": set()}
+PURE = {"protocol": {"msgspec"}, "connection": set(), "hub": set(), "drain": set()}
 """Parts that import nothing but the standard library and these."""
 
 LAZY = {"apps.py"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -189,6 +190,61 @@ def test_publishing_opens_one_connection(redis_server: Any) -> None:
         for _ in range(100):
             get_bus().publish({"hints": {"user:1": 7}})
         assert client.info("stats")["total_connections_received"] == before
+
+
+def test_a_line_outlives_a_restart(own_redis: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Redis has closed the connection since the last publish: the next one goes out over a new one."""
+    import redis
+
+    with override_settings(LIVEBELL={"BUS": "redis", "REDIS_URL": own_redis.url}):
+        get_bus().publish({"hints": {"user:1": 1}})
+        own_redis.stop()
+        own_redis.start()
+        with redis.Redis.from_url(own_redis.url) as client, client.pubsub(ignore_subscribe_messages=True) as ear:
+            ear.subscribe("livebell:bus")
+            assert ear.get_message(timeout=5) is None, "subscribed"
+            get_bus().publish({"hints": {"user:1": 2}})
+            message = ear.get_message(timeout=5)
+        assert message is not None
+        assert message["data"] == b'{"hints":{"user:1":2}}'
+    assert "can't send" not in caplog.text
+
+
+def test_a_redis_that_falls_silent_costs_one_short_wait() -> None:
+    """The line was good, then everything is swallowed: the publish after that waits 250 ms, once."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        answers = threading.Thread(target=answer_twice, args=[silent], daemon=True)
+        answers.start()
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?protocol=2&lib_name=&lib_version="
+        with override_settings(LIVEBELL={"BUS": "redis", "REDIS_URL": url}):
+            took = [timed(lambda: get_bus().publish({"hints": {"user:1": 7}})) for _ in range(20)]
+    assert max(took) < 0.3
+    assert sum(one > 0.2 for one in took) == 1, took
+
+
+def answer_twice(server: socket.socket) -> None:
+    """Answer two commands as Redis would, then read and say nothing until the other end goes."""
+    client, _ = server.accept()
+    with client:
+        for _ in range(2):
+            client.recv(65536)
+            client.sendall(b":1\r\n")
+        while client.recv(65536):
+            pass
+
+
+def test_what_redis_refuses_opens_the_breaker(own_redis: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A user who may not publish: noticed one publish later, and said in the log."""
+    import redis
+
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.execute_command("ACL", "SETUSER", "mute", "on", ">secret", "+@all", "-publish", "~*", "&*")
+    url = own_redis.url.replace("redis://", "redis://mute:secret@")
+    with override_settings(LIVEBELL={"BUS": "redis", "REDIS_URL": url}):
+        for _ in range(3):
+            get_bus().publish({"hints": {"user:1": 7}})
+    assert "can't send" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_a_subscriber_outlives_a_restart(own_redis: Any) -> None:

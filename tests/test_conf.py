@@ -95,6 +95,14 @@ def test_streams_is_a_function_or_its_path(rule: Any) -> None:
         assert conf().topics is topics
 
 
+@pytest.mark.parametrize("name", ["ORIGINS", "PUBLIC"])
+@pytest.mark.parametrize("value", ["https://a.example", 5])
+def test_several_are_no_text(name: str, value: Any) -> None:
+    """A text in place of a list would be taken for its letters."""
+    with override_settings(LIVEBELL={name: value}), pytest.raises(ImproperlyConfigured, match=name):
+        conf()
+
+
 def test_origins_may_be_a_list() -> None:
     """``ORIGINS`` may be a list, and the settings are hashable all the same."""
     with override_settings(LIVEBELL={"ORIGINS": ["https://a.example"]}):

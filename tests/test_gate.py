@@ -162,6 +162,16 @@ def test_without_allowed_hosts_nobody_may() -> None:
     assert not same_site(scope("http://localhost", host="localhost"))
 
 
+@pytest.mark.parametrize("any_host", ["*", "https://*", "http://*", "https://*.", "http://*:80", "https://*.*"])
+def test_no_origin_stands_for_every_site(any_host: str) -> None:
+    """A bare wildcard is an error of ``manage.py check``, and lets nobody in if that wasn't run."""
+    for setting in ({"CSRF_TRUSTED_ORIGINS": [any_host]}, {"LIVEBELL": {"ORIGINS": [any_host]}}):
+        with override_settings(**setting):
+            assert not same_site(scope("http://evil.example"))
+            assert not same_site(scope("https://evil.example"))
+            assert not same_site(scope("https://evil.example."))
+
+
 TRUSTED = ["https://app.example.com", "https://*.example.org", "http://*.example.net:8000", "https://[broken"]
 
 

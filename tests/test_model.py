@@ -217,9 +217,10 @@ class History:
     def position_check(self) -> None:
         if self.broken == "nocheck":
             return
-        moved = store.moved(self.hub.heads, self.hub.revs)
+        moved = store.moved(self.hub.heads, self.hub.revs, self.hub.floors)
         for name in moved.streams:
             self.hub.pull(name)
+        self.hub.prune(moved.floors)
         self.hub.recount(moved.readers)
 
     def deliver(self, i: int, *, swap: bool = False) -> None:
@@ -363,7 +364,7 @@ BROKEN_CLIENTS: dict[str, type[Client]] = {"noat": NoAt, "norev": NoRev, "noprev
 
 # In the code, by replacing its text:
 BROKEN_HUBS = {
-    "norecount": [("if retracted:", "if False:"), ("if any(entry.retracts for entry in page.entries):", "if False:")],
+    "norecount": [("if any(entry.retracts for entry in page.entries):", "if False:")],
     "nofloor": [
         ("if prev < page.floor or prev > page.head:", "if prev > page.head:"),
         ("if not page.floor <= prev <= page.head:", "if not prev <= page.head:"),

@@ -19,7 +19,7 @@ from django.test import override_settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from livebell import EVERYONE, api, mark_read, notify, retract, unread
-from livebell.protocol import CloseCode
+from livebell.protocol import MAX_INBOUND, CloseCode
 from tests.reference_client import Client
 from tests.site import Page, Site, environment, log_in, open_socket, python, serving
 
@@ -275,7 +275,7 @@ NONSENSE = [
     ('{"type": "hello", "v": 2}', CloseCode.VERSION),
     ('{"type": "hello", "cursor": {"all": -1}}', CloseCode.BAD_FRAME),
     ('{"type": "hello", "cursor": {"all": "x"}}', CloseCode.BAD_FRAME),
-    ('{"type": "hello", "v": 1' + " " * 4096 + "}", CloseCode.TOO_BIG),
+    ('{"type": "hello", "v": 1' + " " * MAX_INBOUND + "}", CloseCode.TOO_BIG),
     (b"\x00\x01", CloseCode.BAD_FRAME),
     ("[" * 2000, CloseCode.BAD_FRAME),
 ]
@@ -299,7 +299,7 @@ def test_nonsense_gets_a_close_code_and_no_traceback(alice: Any) -> None:
 def test_after_the_hello_a_client_is_ignored_or_closed(alice: Any) -> None:
     """Unknown frames are ignored; too large or too many of them close the socket with the code that says so."""
     with serving() as site:
-        for frames, code in (([" " * 4097], CloseCode.TOO_BIG), (["{}"] * 25, CloseCode.RATE)):
+        for frames, code in (([" " * (MAX_INBOUND + 1)], CloseCode.TOO_BIG), (["{}"] * 25, CloseCode.RATE)):
             with open_socket(site, cookie=log_in(alice)) as socket:
                 socket.send('{"type": "hello"}')
                 for frame in frames:

@@ -306,7 +306,7 @@ def test_what_has_not_moved_is_not_named() -> None:
     fill("a", 2)
     rev = mark(ann)
     assert store.moved({"a": 2, "nowhere": 0}, {api.key_of(ann): rev, "987654": 0}) == store.Moved(
-        {}, {}, store.epoch()
+        {}, {}, {}, *store.history()
     )
 
 

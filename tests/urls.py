@@ -1,7 +1,7 @@
 """A site as small as can be: one page with a bell, under a strict Content Security Policy."""
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model, login
+from django.contrib.auth import get_user_model, login, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import include, path
@@ -30,6 +30,12 @@ def log_in(request: HttpRequest, username: str) -> HttpResponse:
     return redirect("page")
 
 
+def log_out(request: HttpRequest) -> HttpResponse:
+    """Only a test site may do this at a GET."""
+    logout(request)
+    return HttpResponse("logged out")
+
+
 def send(request: HttpRequest, username: str, title: str) -> HttpResponse:
     """A view that publishes. Only a test site may do it at a GET."""
     notify(get_user_model().objects.get(username=username), title)
@@ -40,6 +46,7 @@ urlpatterns = [
     path("send/<str:username>/<str:title>/", send, name="send"),
     path("", page, name="page"),
     path("log-in/<str:username>/", log_in, name="log-in"),
+    path("log-out/", log_out, name="log-out"),
     path("admin/", admin.site.urls),
     path("livebell/", include("livebell.urls")),
 ]

@@ -7,17 +7,19 @@ instant; and a broken broker neither fails nor delays the caller by more than 25
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.utils.crypto import salted_hmac
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from . import store
 from .audience import EVERYONE, addressed, own, streams_of, topic
@@ -107,7 +109,7 @@ def publish(content: dict[str, Any], streams: Iterable[str]) -> Published:
         _say(moved)
     else:
         stored = store.put(content, streams)
-        _after_commit(partial(_number, stored.rows))
+        _number_after_commit([(row, min(stored.streams, store.CHUNK)) for row in stored.rows])
     return Published(id=stored.rows[0] if stored.rows else None, streams=stored.streams)
 
 
@@ -131,7 +133,7 @@ def retract(notification: Published | Notification | int) -> None:
     """Take a notification back, in the caller's transaction: it leaves every list and every number."""
     if (pk := _pk(notification)) is None:
         return
-    _after_commit(partial(_number, [store.put_retraction(pk)]))
+    _number_after_commit([(store.put_retraction(pk), store.CHUNK)])  # not together with what it takes back
 
 
 def push(topic_name: str, event: str, data: Any = None, *, key: str = "") -> None:
@@ -140,26 +142,30 @@ def push(topic_name: str, event: str, data: Any = None, *, key: str = "") -> Non
     At most once, to who is connected now; of several with the same *key* only the latest is certain to come.
     *event*: a name for the page, such as ``changed``. *data*: JSON, up to 16 KiB.
     """
-    message = {"topic": topic(topic_name), "event": _event(event), "data": check_content(title="-", data=data)["data"]}
-    _after_commit(partial(get_bus().publish, {"push": {**message, "key": key}}))
+    data = check_content(title="-", data=data)["data"]
+    message = {"topic": topic(topic_name), "event": _event(event), "data": data, "key": str(key)}
+    _after_commit(partial(get_bus().publish, {"push": {**message, "signature": _signature(message)}}))
 
 
 def mark_read(user: Any, notifications: Any = None) -> None:
     """Mark as read: one notification, several (what :func:`notify` returned, or ids), or with None all there are now."""
-    snapshot = standing(user).snapshot
+    at = standing(user).snapshot.at
     if notifications is None:
-        mark(user, store.Marking(through=snapshot.at))
+        _mark(user, store.Marking(through=at), at)
         return
     several = [notifications] if isinstance(notifications, (int, Published, Notification)) else notifications
     ids = [pk for one in several if (pk := _pk(one)) is not None]
-    mark(user, store.Marking(read=store.entries_of(ids, snapshot.at)))
+    _mark(user, store.Marking(read=store.entries_of(ids, at)), at)
 
 
 def mark(user: Any, marking: store.Marking) -> None:
     """Change a user's marks, on the streams the user stands on."""
+    _mark(user, marking, standing(user).snapshot.at)
+
+
+def _mark(user: Any, marking: store.Marking, at: Iterable[str]) -> None:
     key = key_of(user)
-    rev = store.mark(key, marking, standing=standing(user).snapshot.at)
-    _tell_readers({key: rev})
+    _tell_readers({key: store.mark(key, marking, standing=at)})
 
 
 def unread(user: Any) -> int:
@@ -189,10 +195,10 @@ def standing(user: Any) -> store.Standing:
 
 
 def topics_of(user: Any) -> list[str]:
-    """The topics that the project's own rule, ``LIVEBELL["STREAMS"]``, gives this user."""
+    """The topics that the project's own rule, ``LIVEBELL["STREAMS"]``, gives this user, and those that are everybody's."""
     rule = conf().topics
     try:
-        return [topic(name) for name in rule(user)] if rule else []
+        return [*conf().PUBLIC, *(topic(name) for name in (rule(user) if rule else ()))]
     except NotifyError as error:
         raise ImproperlyConfigured(f'LIVEBELL["STREAMS"] returned a wrong name. {error}') from error
 
@@ -231,9 +237,33 @@ def number(rows: Sequence[int]) -> None:
     _say(store.number(rows))
 
 
+def prune(limits: store.Limits, *, batch: int = store.MAX_BATCH) -> Iterator[store.Pruned]:
+    """Prune step by step, each of which is committed and said on the bus; see ``store.prune``."""
+    for step in store.prune(limits, batch=batch):
+        if step.floors:
+            get_bus().publish({"hints": {f"livebell:pruned:{name}": floor for name, floor in step.floors.items()}})
+        yield step
+
+
 def _say(moved: dict[str, int]) -> None:
     if moved:
         get_bus().publish({"hints": moved})
+
+
+def is_signed(push: Mapping[str, Any]) -> bool:
+    """Whether a push that came over the bus was sent by this site. A hint is checked against the database; a push can't be,
+    so that without this whoever can write to the bus could say anything to any page."""
+    given = push.get("signature")
+    message = {name: push.get(name) for name in ("topic", "event", "data", "key")}
+    if not isinstance(given, str) or not all(isinstance(message[name], str) for name in ("topic", "event", "key")):
+        return False
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return any(constant_time_compare(given, _signature(message, key)) for key in keys)
+
+
+def _signature(message: Mapping[str, Any], secret: str | bytes | None = None) -> str:
+    text = json.dumps(message, sort_keys=True)
+    return salted_hmac("livebell.push", text, secret=secret, algorithm="sha256").hexdigest()
 
 
 def gone(key: str) -> None:
@@ -245,9 +275,41 @@ _BEYOND = 2**53 - 1
 """A rev above all others; there are no marks any more that could have one."""
 
 
-def _number(rows: Sequence[int]) -> None:
-    for row in rows:
-        number([row])
+Due = list[tuple[int, int]]
+"""Outbox rows that a transaction has written, each with the number of streams it goes to."""
+
+
+def _number_after_commit(rows: Due) -> None:
+    """Number together what a transaction has published. The first of its hooks takes all rows: which one that is, only the
+    end of the transaction tells, as a savepoint that is rolled back takes its hooks along. Its rows stay in the list, and
+    numbering passes over what isn't there."""
+    connection = store.database()
+    due: Due = vars(connection).setdefault("livebell_due", [])
+    if not connection.run_on_commit:
+        due.clear()
+    due += rows
+
+    def take() -> None:
+        taken = due[:]
+        due.clear()
+        for batch in _batches(taken):
+            number(batch)
+
+    _after_commit(take)
+
+
+def _batches(rows: Due) -> Iterator[list[int]]:
+    """As many rows in one transaction as keep it short."""
+    batch: list[int] = []
+    size = 0
+    for row, streams in rows:
+        if batch and size + streams > store.CHUNK:
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += streams
+    if batch:
+        yield batch
 
 
 def _after_commit(function: Any) -> None:

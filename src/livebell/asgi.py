@@ -16,7 +16,7 @@ from django.core.handlers.asgi import ASGIHandler
 
 from .conf import conf
 from .live import Live
-from .transports import livebell_socket
+from .transports import livebell_ready, livebell_socket
 from .transports.asgi import Receive, Scope, Send
 
 logger = logging.getLogger("livebell.asgi")
@@ -37,8 +37,8 @@ def livebell_asgi(application: Application) -> Application:
     async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-        elif _is_ours(scope):
-            await livebell_socket(scope, receive, send)
+        elif (ours := _ours(scope)) is not None:
+            await ours(scope, receive, send)
         elif scope["type"] == "websocket" and not _takes_websockets(application):
             await _refuse(receive, send)
         else:
@@ -47,10 +47,15 @@ def livebell_asgi(application: Application) -> Application:
     return asgi
 
 
-def _is_ours(scope: Scope) -> bool:
+def _ours(scope: Scope) -> Application | None:
+    """What answers at this path, if it is one of ours."""
     prefix = scope.get("root_path", "") or settings.FORCE_SCRIPT_NAME or ""
-    path = scope["path"].removeprefix(prefix.rstrip("/"))
-    return bool(path.strip("/") == conf().SOCKET_PATH.strip("/"))
+    path = scope["path"].removeprefix(prefix.rstrip("/")).strip("/")
+    if path == conf().SOCKET_PATH.strip("/"):
+        return livebell_socket
+    if path == conf().ready_path.strip("/") and scope["type"] == "http":
+        return livebell_ready
+    return None
 
 
 def _takes_websockets(application: Application) -> bool:

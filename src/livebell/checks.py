@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
+from .audience import topic
 from .conf import BUSES, NAMES, conf, given
+from .content import NotifyError
 from .models import Notification
 
+NUMBERS: dict[str, tuple[Any, float, float, str]] = {
+    "MAX_CONNECTIONS": (int, 1, 10**9, "a whole number of connections, from 1"),
+    "MAX_PROCESS_CONNECTIONS": (int, 1, 10**9, "a whole number of connections, from 1"),
+    "MAX_ADDRESS_CONNECTIONS": (int, 1, 10**9, "a whole number of connections, from 1"),
+    "DRAIN_SECONDS": (int | float, 0, 3600, "seconds from 0 to 3600"),
+    "RETAIN_DAYS": (int | float, 1e-5, 36_525, "days above 0, or None to keep everything"),
+    "RETAIN_PER_STREAM": (int, 1, 10**12, "a whole number from 1, or None to keep everything"),
+}
+"""Settings that are numbers: of which type, between what and what, and how to say so."""
+
 NEEDS = {"redis": ("redis", "django-livebell[redis]")}
+SAFE_DAPHNE = (4, 2, 2)
+"""Older ones take frames of any size (CVE-2026-44545), and headers that hide others (CVE-2026-44546)."""
 
 
 @register
@@ -31,7 +48,78 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         for name in given()
         if name not in NAMES
     ]
-    return unknown or [*_bus(), *_layer(), *_streams(), *_admin()]
+    wrong = unknown or [*_numbers(), *_origins(), *_public()]
+    return wrong or [*_bus(), *_layer(), *_streams(), *_admin()]
+
+
+def _numbers() -> list[CheckMessage]:
+    return [
+        Error(f"LIVEBELL[{name!r}] is {value!r}.", hint=f"Give {meant}.", id="livebell.E007")
+        for name, (kind, low, high, meant) in NUMBERS.items()
+        for value in [given().get(name, low)]
+        if not (value is None and "None" in meant) and not _between(kind, low, value, high)
+    ]
+
+
+def _between(kind: Any, low: float, value: Any, high: float) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+
+
+def _origins() -> list[CheckMessage]:
+    origins = given().get("ORIGINS", ())
+    hint = "Give a list such as ['https://app.example.com', 'https://*.example.org:8443']: scheme, host, port, and no path."
+    if not isinstance(origins, list | tuple | set | frozenset):
+        return [Error(f"LIVEBELL['ORIGINS'] is {origins!r}, which is no list.", hint=hint, id="livebell.E012")]
+    return [
+        Error(f"LIVEBELL['ORIGINS'] has {origin!r}, which is no origin.", hint=hint, id="livebell.E012")
+        for origin in origins
+        if not isinstance(origin, str) or not (ORIGIN.fullmatch(origin) or _is_any(origin))
+    ]
+
+
+def _public() -> list[CheckMessage]:
+    topics = given().get("PUBLIC", ())
+    hint = "Give a list of topics such as ['status']. Streams of users and groups, and 'all', are never public."
+    if not isinstance(topics, list | tuple | set | frozenset):
+        return [Error(f"LIVEBELL['PUBLIC'] is {topics!r}, which is no list.", hint=hint, id="livebell.E013")]
+    return [
+        Error(f"LIVEBELL['PUBLIC'] has {name!r}, which is no topic.", hint=hint, id="livebell.E013")
+        for name in topics
+        if not _is_topic(name)
+    ]
+
+
+def _is_topic(name: Any) -> bool:
+    try:
+        return bool(topic(name))
+    except NotifyError:
+        return False
+
+
+ORIGIN = re.compile(r"https?://(\*\.)?([\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", re.ASCII)
+
+
+def _is_any(origin: str) -> bool:
+    """Whether it stands, or looks as if it stood, for every host."""
+    host = origin.partition("://")[2] or origin
+    return host.partition(":")[0].rstrip("./") in ("*", "*.*", "")
+
+
+@register(Tags.security)
+def check_wildcards(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """No origin stands for every site."""
+    listed = {"CSRF_TRUSTED_ORIGINS": settings.CSRF_TRUSTED_ORIGINS, "LIVEBELL['ORIGINS']": given().get("ORIGINS", ())}
+    return [
+        Error(
+            f"{name} has {origin!r}: every site could act with the sessions of your visitors.",
+            hint="Name the hosts, or the domain whose subdomains are yours: 'https://*.example.com'.",
+            id="livebell.E014",
+        )
+        for name, origins in listed.items()
+        if isinstance(origins, list | tuple | set | frozenset)
+        for origin in origins
+        if isinstance(origin, str) and _is_any(origin)
+    ]
 
 
 def _bus() -> list[CheckMessage]:
@@ -99,11 +187,45 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     ]
 
 
+@register
+def check_users(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Users are in the same database: who stands on which stream is one query."""
+    ours, theirs = router.db_for_write(Notification), router.db_for_write(get_user_model())
+    if ours == theirs:
+        return []
+    return [
+        Error(
+            f"Livebell's tables are in {ours!r}, and the users in {theirs!r}.",
+            hint="Send the app 'livebell' to the users' database with your database router.",
+            id="livebell.E015",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_daphne(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """If daphne is here, it is one that limits what it takes."""
+    try:
+        version = metadata.version("daphne")
+    except metadata.PackageNotFoundError:
+        return []
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= SAFE_DAPHNE:
+        return []
+    return [
+        checks.Warning(
+            f"daphne {version} takes frames of any size from anybody, and headers that hide others.",
+            hint="pip install 'daphne>=4.2.2'",
+            id="livebell.W003",
+        )
+    ]
+
+
 @register(Tags.database, deploy=True)
 def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """SQLite is set up for several writers."""
     connection = connections[router.db_for_write(Notification)]
-    if connection.vendor != "sqlite" or getattr(connection, "transaction_mode", None) == "IMMEDIATE":
+    mode = connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") or ""
+    if connection.vendor != "sqlite" or mode.upper() == "IMMEDIATE":
         return []
     return [
         checks.Warning(

@@ -42,10 +42,22 @@ class Conf:
     session cookie must reach it, and the pages' origin must be in ``ORIGINS``."""
     STREAMS: str | Callable[[Any], Iterable[str]] | None = None
     """``f(user)``, or its dotted path: the topics this user may read, besides subscriptions."""
+    PUBLIC: tuple[str, ...] = ()
+    """Topics that anybody may read who may open a page of this site, logged in or not."""
     ORIGINS: tuple[str, ...] = ()
     """Further origins (``https://host:port``) whose pages may open a socket. The site's own always may."""
     MAX_CONNECTIONS: int = 20
     """Connections of one user; one more closes the oldest."""
+    DRAIN_SECONDS: float = 10.0
+    """Seconds over which clients spread their return when a live process ends; 0: they come back at once."""
+    RETAIN_DAYS: float | None = None
+    """Days after which ``livebell_prune`` takes a notification out of the log; None: never for its age."""
+    RETAIN_PER_STREAM: int | None = None
+    """Entries of one stream that ``livebell_prune`` leaves, the newest; None: all."""
+    MAX_PROCESS_CONNECTIONS: int = 10_000
+    """Connections of one process; one more is told to come back later."""
+    MAX_ADDRESS_CONNECTIONS: int = 1_000
+    """Connections from one address of which it is not known, or not yet, who they are; one more is told to come back."""
     BASE_TEMPLATE: str = "livebell/base.html"
     """Template that the list page extends; it needs the block ``content``."""
 
@@ -56,6 +68,11 @@ class Conf:
     def bus_path(self) -> str:
         """Dotted path of the bus class."""
         return BUSES.get(self.BUS, self.BUS)
+
+    @property
+    def ready_path(self) -> str:
+        """Path below which a live process says whether it takes in connections, without the leading slash."""
+        return f"{self.SOCKET_PATH.strip('/')}/ready/"
 
     @property
     def topics(self) -> Callable[[Any], Iterable[str]] | None:
@@ -77,10 +94,15 @@ def conf() -> Conf:
     unknown = sorted(set(given()) - NAMES)
     if unknown:
         raise ImproperlyConfigured(f"LIVEBELL has no setting {unknown[0]!r}. It has: {', '.join(sorted(NAMES))}.")
-    values = dict(given())
-    if "ORIGINS" in values:
-        values["ORIGINS"] = tuple(values["ORIGINS"])
-    return Conf(**values)
+    several = {name: _several(name, value) for name, value in given().items() if name in ("ORIGINS", "PUBLIC")}
+    return Conf(**{**given(), **several})
+
+
+def _several(name: str, value: Any) -> tuple[str, ...]:
+    """A text alone would be taken for its letters."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ImproperlyConfigured(f"LIVEBELL[{name!r}] must be a list of texts, not {value!r}.")
+    return tuple(value)
 
 
 @receiver(setting_changed)

@@ -94,12 +94,14 @@ LEVEL: Cursor = {}
 class Stream:
     """One stream that somebody here stands on."""
 
-    __slots__ = ("connections", "name", "sent")
+    __slots__ = ("connections", "floor", "name", "sent")
 
     def __init__(self, name: str, sent: int) -> None:
         self.name = name
         self.sent = sent
         """Up to here, every connection that isn't behind has been sent all there is."""
+        self.floor = -1
+        """Up to here its readers know that it has been pruned; -1: nobody has been counted on it yet."""
         self.connections: set[Connection] = set()
 
 

@@ -20,6 +20,7 @@ MAX_DATA = 16 * 1024
 MAX_DEPTH = 64
 """Lists and dicts inside each other in ``data``."""
 
+_LEVELS = tuple(Level.values)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -91,9 +92,17 @@ def _key(value: Any) -> str:
 
 
 def _level(value: Any) -> str:
-    if value not in Level.values:
-        raise NotifyError("level", f"{value!r} is none of {', '.join(Level.values)}")
+    if value not in _LEVELS:
+        raise NotifyError("level", f"{value!r} is none of {', '.join(_LEVELS)}")
     return str(value)
+
+
+def is_link(url: str) -> bool:
+    """Whether this may be the address of a link. Asked again where one is shown: a row may have been written by hand."""
+    try:
+        return bool(_url(url))
+    except NotifyError:
+        return False
 
 
 def _url(value: Any) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from random import randint
 from time import monotonic
 from typing import Any
 
@@ -30,7 +31,6 @@ from .protocol import (
     Ping,
     Push,
     Reset,
-    Snapshot,
     continues,
     encode,
 )
@@ -45,6 +45,8 @@ SEND_DEADLINE = 10.0
 """Seconds after which a connection whose send does not finish is closed."""
 RETRY_EVERY = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds to wait after the first, second, … failure of the source in a row."""
+PRUNED = "livebell:pruned:"
+"""Before the name of a stream, in hints: its floor has moved. No topic begins like this."""
 MAX_PUSHES = 16
 """Pushes kept for a connection that is busy: the latest of each key."""
 
@@ -52,8 +54,13 @@ MAX_PUSHES = 16
 class Hub:
     """One per process and event loop. ``run`` it; everything else may be called from the loop's thread at any time."""
 
-    def __init__(self, source: Source, *, epoch: str, now: Any, max_connections: int = 20) -> None:
+    def __init__(
+        self, source: Source, *, epoch: str, now: Any, max_connections: int = 20, spread: int = SPREAD
+    ) -> None:
         self.source, self.epoch, self.now, self.max_connections = source, epoch, now, max_connections
+        self.spread = spread
+        self.draining = False
+        """Whoever comes is sent elsewhere; ``drain`` does the same with those that are here."""
         self.streams: dict[str, Stream] = {}
         self.readers: dict[str, Reader] = {}
         self.connections: set[Connection] = set()
@@ -71,6 +78,9 @@ class Hub:
 
     def join(self, connection: Connection) -> None:
         """Take in a connection; it is answered in the next pass, together with all others that came meanwhile."""
+        if self.draining:
+            connection.close(CloseCode.DRAIN, retry=randint(1, self.spread + 1))
+            return
         reader = self.readers.setdefault(connection.reader, Reader(connection.reader))
         if len(reader.connections) >= self.max_connections:
             oldest = next(iter(reader.connections))
@@ -116,6 +126,8 @@ class Hub:
                 reader = self.readers.get(name.removeprefix("reader:"))
                 if reader is not None and position > reader.rev:
                     self._recount(reader.key)
+            elif name.startswith(PRUNED):
+                self.prune({name.removeprefix(PRUNED): position})
             elif (stream := self.streams.get(name)) is not None and position > stream.sent:
                 self.pull(name)
 
@@ -128,6 +140,12 @@ class Hub:
         """Give these readers, or all, a new snapshot on the streams they may read by now."""
         for key in list(self.readers if readers is None else readers):
             self._recount(key)
+
+    def prune(self, floors: Mapping[str, int]) -> None:
+        """These streams have been pruned up to here, somebody says: what their readers had unread below counts no more."""
+        for name, floor in floors.items():
+            if (stream := self.streams.get(name)) is not None and floor > stream.floor >= 0:
+                self.recount({connection.reader for connection in stream.connections})
 
     def review(self, part: int, parts: int) -> None:
         """Ask again what one in *parts* of the readers may read; they are only told if it has changed."""
@@ -180,6 +198,11 @@ class Hub:
     def heads(self) -> dict[str, int]:
         """Where this hub believes every stream to be."""
         return {stream.name: stream.sent for stream in self.streams.values()}
+
+    @property
+    def floors(self) -> dict[str, int]:
+        """Up to where this hub believes every stream to be pruned."""
+        return {stream.name: max(stream.floor, 0) for stream in self.streams.values()}
 
     @property
     def revs(self) -> dict[str, int]:
@@ -248,7 +271,7 @@ class Hub:
                 connection.close(CloseCode.SESSION_ENDED)
             return
         snapshot = standing.snapshot
-        if self._nothing_new(reader, snapshot):
+        if self._nothing_new(reader, standing):
             return
         self._stand(reader, snapshot.at)
         reader.rev = snapshot.rev
@@ -263,11 +286,22 @@ class Hub:
                 self._send(connection, text)
                 if connection.behind and not connection.busy_since:
                     self._lagging[connection] = None
+        self._note_floors(standing.floor)
 
-    def _nothing_new(self, reader: Reader, snapshot: Snapshot) -> bool:
-        quiet = reader.key in self._quiet
+    def _note_floors(self, floors: Cursor) -> None:
+        """If one of a stream's readers finds it pruned, the others are counted again too."""
+        self.prune(floors)
+        for name, floor in floors.items():
+            if (stream := self.streams.get(name)) is not None:
+                stream.floor = max(stream.floor, floor)
+
+    def _nothing_new(self, reader: Reader, standing: Standing) -> bool:
+        quiet, snapshot = reader.key in self._quiet, standing.snapshot
         self._quiet.discard(reader.key)
-        return quiet and reader.rev == snapshot.rev and set(reader.streams) == snapshot.at.keys()
+        if not quiet or reader.rev != snapshot.rev or set(reader.streams) != snapshot.at.keys():
+            return False
+        streams = (self.streams.get(name) for name in reader.streams)
+        return all(stream.floor >= standing.floor[stream.name] for stream in streams if stream is not None)
 
     def _stand(self, reader: Reader, at: Cursor) -> None:
         """Put the reader's connections on the streams it may read now, and take them off the others."""
@@ -285,7 +319,7 @@ class Hub:
         """Answer a newcomer: from its cursor on, or with a reset if that can't be continued."""
         if not connection.greeted:
             connection.greeted = True
-            hello = Hello(v=VERSION, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=SPREAD)
+            hello = Hello(v=VERSION, epoch=self.epoch, now=self.now(), ping=PING_EVERY, spread=self.spread)
             self._send(connection, encode(hello))
             if connection.busy_since:
                 connection.stale = True
@@ -337,18 +371,25 @@ class Hub:
 
     async def _fan_out(self, stream: Stream, prev: int, page: Page) -> None:
         text = self._frame(stream.name, prev, page)
-        retracted = any(entry.retracts for entry in page.entries)
-        for n, connection in enumerate(list(stream.connections), 1):
-            if retracted:
+        if any(entry.retracts for entry in page.entries):
+            for connection in stream.connections:
                 self._recount(connection.reader)
-            if connection.behind and stream.name in connection.behind:
-                continue
-            if connection.busy_since or connection.stale:
-                self._lag(connection, stream.name, prev)
-            else:
-                self._send(connection, text)
-            if n % SLICE == 0:
-                await asyncio.sleep(0)
+        everybody = list(stream.connections)
+        for start in range(0, len(everybody), SLICE):
+            for connection in everybody[start : start + SLICE]:
+                if connection.behind or connection.busy_since or connection.stale:
+                    self._send_or_lag(connection, stream.name, prev, text)
+                elif not connection.send(text):
+                    self._busy_now(connection)
+            await asyncio.sleep(0)
+
+    def _send_or_lag(self, connection: Connection, name: str, prev: int, text: str) -> None:
+        if name in connection.behind:
+            return
+        if connection.busy_since or connection.stale:
+            self._lag(connection, name, prev)
+        else:
+            self._send(connection, text)
 
     async def _catch_up(self, lagging: Iterable[Connection], pages: Mapping[Position, Page]) -> None:
         """Bring those who are behind nearer; those at the same position share the text."""
@@ -398,8 +439,11 @@ class Hub:
 
     def _send(self, connection: Connection, text: str) -> None:
         if not connection.send(text):
-            connection.busy_since = monotonic()
-            self._busy.add(connection)
+            self._busy_now(connection)
+
+    def _busy_now(self, connection: Connection) -> None:
+        connection.busy_since = monotonic()
+        self._busy.add(connection)
 
     def _keep(self, connection: Connection, key: Any, text: str) -> None:
         kept = connection.pushes = connection.pushes or {}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
 from random import uniform
+from socket import gethostname
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -24,8 +26,10 @@ from .bus import Hints, get_bus
 from .bus.channel_layer import ChannelLayerBus, layer_or_none, listen_to_layer
 from .conf import conf
 from .content import NotifyError
+from .drain import drain
 from .hub import Hub
 from .protocol import PING_EVERY
+from .sigterm import Sigterm
 
 logger = logging.getLogger("livebell.live")
 
@@ -36,8 +40,13 @@ CHECK_EVERY = 15.0
 """Seconds between two position checks that leave nothing out."""
 SWEEP_EVERY = 1.0
 """Seconds between two looks into the outbox for what a crash left behind."""
-RECOUNT_EVERY = 60
-"""Seconds after which what a reader may read is asked again, if the bus said nothing."""
+REPORT_EVERY = 0.3
+"""Seconds between two words to the one who has told this process to drain."""
+RECOUNT_EVERY = 50
+"""Seconds, a little longer under load, after which who a reader is and what it may read is asked again, if nobody said
+anything: promised are sixty."""
+ANONYMOUS = "\0"
+"""How the reader's key of somebody begins who isn't logged in; no primary key begins so."""
 MAX_INTAKE = 1000
 """Publishes over the channel layer that may wait for the database."""
 
@@ -61,6 +70,10 @@ class Live:
         self._asking: dict[str, list[asyncio.Future[str | None]]] = {}
         self._asked: asyncio.Task[None] | None = None
         self._ready = asyncio.Lock()
+        self._sigterm: Sigterm
+        self._drains = 0
+        self._draining: asyncio.Task[None] | None = None
+        self._obeying: asyncio.Task[None] | None = None
 
     @classmethod
     async def of_this_loop(cls) -> Live:
@@ -76,8 +89,14 @@ class Live:
             if self._tasks:
                 return
             source = StoreSource(self)
-            epoch = await self.db(store.epoch)
-            self.hub = Hub(source, epoch=epoch, now=store.now, max_connections=conf().MAX_CONNECTIONS)
+            epoch, self._drains = await self.db(store.history)
+            self.hub = Hub(
+                source,
+                epoch=epoch,
+                now=store.now,
+                max_connections=conf().MAX_CONNECTIONS,
+                spread=round(conf().DRAIN_SECONDS * 1000),
+            )
             self.bus.attach(self)
             listen = partial(self.bus.listen, self)
             loops: list[Callable[[], Coroutine[Any, Any, None]]]
@@ -85,18 +104,34 @@ class Live:
             if conf().LAYER_PUBLISH and not isinstance(self.bus, ChannelLayerBus) and layer_or_none() is not None:
                 loops.append(partial(listen_to_layer, self))
             self._tasks = [self._loop.create_task(self._guard(loop)) for loop in loops]
+            self._sigterm = Sigterm(self.drain)
 
     async def stop(self) -> None:
         """End everything this has started."""
         self._instances.pop(self._loop, None)
         self.bus.detach(self)
-        for task in self._tasks:
+        if self._tasks:
+            self._sigterm.leave()
+        tasks = [*self._tasks, *filter(None, (self._draining, self._obeying))]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
         for pool in (self._workers, self._watcher):
             await self._loop.run_in_executor(pool, connections.close_all)
             pool.shutdown(wait=False)
+
+    async def drain(self) -> None:
+        """Take in nobody any more, and tell all who are here to come back elsewhere; returns when they have been told."""
+        if self._draining is None:
+            logger.info("live: draining %d connections", len(self.hub.connections))
+            self._draining = self._loop.create_task(drain(self.hub))
+        await asyncio.shield(self._draining)
+
+    @property
+    def ready(self) -> bool:
+        """Whether this process takes in connections."""
+        return bool(self._tasks) and not self.hub.draining
 
     async def db(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of the store in a thread of this process's own, away from the threads of slow views."""
@@ -135,14 +170,16 @@ class Live:
         self._soon(self.hub.hint, hints)
 
     def push(self, push: dict[str, Any]) -> None:
-        """See ``bus.base.Listener``."""
-        topic, event, key = push.get("topic"), push.get("event"), push.get("key", "")
-        if isinstance(topic, str) and isinstance(event, str) and isinstance(key, str):
-            self._soon(self.hub.push, topic, event, push.get("data"), key)
+        """See ``bus.base.Listener``. One that this site has not signed is nobody's."""
+        if not api.is_signed(push):
+            logger.warning("live: a push without our signature was ignored")
+            return
+        self._soon(self.hub.push, push["topic"], push["event"], push["data"], push["key"])
 
     def publish(self, message: dict[str, Any]) -> None:
         """See ``bus.base.Listener``."""
-        self._soon(self._put_intake, message)
+        if conf().LAYER_PUBLISH:
+            self._soon(self._put_intake, message)
 
     def gap(self) -> None:
         """See ``bus.base.Listener``."""
@@ -192,15 +229,37 @@ class Live:
 
     async def _compare(self) -> None:
         heads = self.hub.heads
-        moved = await self._watch(store.moved, heads, self.hub.revs)
+        revs = {key: rev for key, rev in self.hub.revs.items() if not key.startswith(ANONYMOUS)}
+        moved = await self._watch(store.moved, heads, revs, self.hub.floors)
         if any(position is not None and position < heads[name] for name, position in moved.streams.items()):
             logger.error("live: the database is older than what was sent: beginning a new epoch")
             self.hub.restart(await self.db(store.new_epoch))
         elif moved.epoch != self.hub.epoch:
             self.hub.restart(moved.epoch)
+        if moved.drains > self._drains:
+            self._obeying = self._loop.create_task(self._obey(moved.drains))
+        self._drains = moved.drains
         for name in moved.streams:
             self.hub.pull(name)
+        self.hub.prune(moved.floors)
         self.hub.recount(key for key in moved.readers if key in self.hub.readers)
+
+    async def _obey(self, number: int) -> None:
+        """Drain because the database says so, and say there how far it is."""
+        total = len(self.hub.connections)
+        draining = self._loop.create_task(self.drain())
+        while not draining.done():
+            await self._report(number, total, done=False)
+            await asyncio.wait([draining], timeout=REPORT_EVERY)
+        await self._report(number, total, done=True)
+
+    async def _report(self, number: int, total: int, *, done: bool) -> None:
+        name = f"{gethostname()[:80]}:{os.getpid()}"
+        leaving = store.Leaving(name, total=total, left=len(self.hub.connections), done=done)
+        try:
+            await self.db(store.report, self._process, number, leaving)
+        except Error as error:
+            logger.warning("live: can't say how far the drain is: %r", error)
 
     async def _watch(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._loop.run_in_executor(self._watcher, partial(_with_connection, function, *args, **kwargs))
@@ -273,19 +332,26 @@ class StoreSource:
 
 def standings(readers: Collection[str]) -> dict[str, store.Standing]:
     """Standings of these readers, by the project's rule as it is now."""
+    nobodies = [key for key in readers if key.startswith(ANONYMOUS)]
+    somebodies = [key for key in readers if not key.startswith(ANONYMOUS)]
+    found = dict.fromkeys(nobodies, store.public(conf().PUBLIC)) if nobodies and conf().PUBLIC else {}
+    return found | (_standings(somebodies) if somebodies else {})
+
+
+def _standings(readers: list[str]) -> dict[str, store.Standing]:
     if conf().topics is None:
-        return store.standings(dict.fromkeys(readers, ()))
-    users = get_user_model()._base_manager.in_bulk(list(readers))
+        return store.standings(dict.fromkeys(readers, conf().PUBLIC))
+    users = get_user_model()._base_manager.in_bulk(readers)
     return store.standings({str(user.pk): _topics_of(user) for user in users.values()})
 
 
 def _topics_of(user: Any) -> list[str]:
-    """What the project's rule says of one user. If it fails, that one gets none, and nobody else has to wait."""
+    """What the project's rule says of one user. If it fails, that one gets the public ones, and nobody else has to wait."""
     try:
         return api.topics_of(user)
     except Exception:
-        logger.exception("live: LIVEBELL['STREAMS'] failed for the user %s, who gets no topics", user.pk)
-        return []
+        logger.exception("live: LIVEBELL['STREAMS'] failed for the user %r, who gets no topics", user.pk)
+        return list(conf().PUBLIC)
 
 
 def sweep(highest: int) -> int:

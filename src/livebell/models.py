@@ -160,9 +160,27 @@ class Epoch(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     value = models.CharField(max_length=32)
+    drains = models.BigIntegerField(default=0, db_default=0)
+    """How often the live processes have been told to drain. One that began under a lower number drains now."""
 
     def __str__(self) -> str:
         return self.value
+
+
+class Leaver(models.Model):
+    """A live process that drains, and how many connections it still has; for whoever told it to."""
+
+    process = models.CharField(max_length=32, primary_key=True)
+    name = models.CharField(max_length=100)
+    """Host and process id, for people."""
+    drain = models.BigIntegerField()
+    """Number of the drain that it follows."""
+    total = models.IntegerField(default=0)
+    left = models.IntegerField(default=0)
+    done = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Intake(models.Model):

@@ -24,8 +24,8 @@ SPREAD = 10_000
 """Milliseconds over which clients spread their return after a deploy."""
 MAX_MISSED = 1000
 """Entries of one stream that a returning client is sent; who missed more gets a reset, and finds the rest in the list."""
-MAX_INBOUND = 4096
-"""Largest frame accepted from a client, in bytes."""
+MAX_INBOUND = 16 * 1024
+"""Largest frame accepted from a client, in bytes: a hello with a cursor of about 900 streams."""
 
 Cursor: TypeAlias = dict[str, int]
 """How far a reader has got: ``{stream: seq}``. Never a credential."""

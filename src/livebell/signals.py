@@ -12,17 +12,18 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_de
 from . import store
 from .api import changed, gone, guard, key_of
 from .audience import ALL, streams_of
+from .conf import conf
 
 
 def user_saved(
     instance: Any, *, created: bool, raw: bool, using: str, update_fields: Any = None, **kwargs: object
 ) -> None:
-    """A newcomer begins at the head of ``all``: older announcements are neither shown nor counted. Of somebody else, the
-    open sockets are asked again if the password or ``is_active`` is another."""
+    """A newcomer begins at the head of ``all`` and of what is public: older announcements are neither shown nor counted. Of
+    somebody else, the open sockets are asked again if the password or ``is_active`` is another."""
     if raw or _elsewhere(using):
         return
     if created:
-        store.join([key_of(instance)], [ALL])
+        store.join([key_of(instance)], [ALL, *conf().PUBLIC])
     if update_fields is None or {"password", "is_active"} & set(update_fields):
         guard(instance)
 

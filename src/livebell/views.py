@@ -24,6 +24,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from . import api, catchup, store
 from .conf import conf
+from .content import is_link
 from .protocol import read_position
 
 View = Callable[..., HttpResponse]
@@ -167,7 +168,8 @@ def _row(item: store.Item) -> dict[str, Any]:
     created = datetime.fromtimestamp(item.created, UTC)
     if not settings.USE_TZ:
         created = created.astimezone().replace(tzinfo=None)
-    return {**fields, "created": created, "ref": f"{item.stream} {item.seq}"}
+    url = item.url if is_link(item.url) else ""
+    return {**fields, "url": url, "created": created, "ref": f"{item.stream} {item.seq}"}
 
 
 def _json(content: Any, status: int = 200) -> HttpResponse:

@@ -30,6 +30,11 @@ test("after a deploy the first try is spread, the next ones are not", () => {
   assert.equal(widest(4000, 1, 9_000), 1_000);
 });
 
+test("a drain has given each its time: no more, no less, and at every attempt", () => {
+  assert.deepEqual([widest(4000, 0, 9_000, 700), widest(4000, 3, 9_000, 700)], [700, 700]);
+  assert.deepEqual([widest(4004, 0, 9_000, 700), widest(1012, 0, 9_000, 700)], [1_200, 9_700]);
+});
+
 test("a planned end comes back at once, but not in a loop", () => {
   assert.deepEqual([widest(4005, 0), widest(4005, 1)], [0, 1_000]);
 });

@@ -47,6 +47,16 @@ test("an older snapshot is ignored, by rev and by position", () => {
   assert.equal(state.count(), 4);
 });
 
+test("at the same position the lower number is the newer one: the rest has been pruned", () => {
+  const state = start({ unread: 9, rev: 3, at: { "user:1": 9 } });
+  state.apply(counted({ unread: 4, rev: 3, at: { "user:1": 9 } }));
+  assert.equal(state.count(), 4);
+  state.apply(counted({ unread: 9, rev: 3, at: { "user:1": 9 } }));
+  assert.equal(state.count(), 4);
+  state.apply(counted({ unread: 5, rev: 3, at: { "user:1": 10 } }));
+  assert.equal(state.count(), 5);
+});
+
 test("another epoch is refused, except in a reset", () => {
   const state = start({ unread: 1 });
   assert.equal(state.apply({ ...counted({ unread: 5, rev: 9 }), epoch: "other" }), null);

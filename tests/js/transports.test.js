@@ -47,7 +47,7 @@ test("says hello with its cursor, in the subprotocol", () => {
 });
 
 test("a cursor that no frame could hold is left at home", () => {
-  const at = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`order:${i}`, 5]));
+  const at = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`order:${i}`, 5]));
   start({ initial: { epoch: "e", snapshot: snapshot({ at }) } });
   assert.deepEqual(FakeSocket.last.open().sent, [{ type: "hello", v: 1 }]);
 });
@@ -110,6 +110,24 @@ test("bye says when to come back", async () => {
   assert.equal(FakeSocket.all.length, 1);
   await pass(100, 50);
   assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a drain is followed to the letter, and its wait is no outage", async () => {
+  start();
+  connect().receive({ type: "bye", code: 4000, retry: 8_000 });
+  await pass(7_900, 100);
+  assert.deepEqual([FakeSocket.all.length, states.at(-1)], [1, "connecting"]);
+  await pass(100, 50);
+  assert.equal(FakeSocket.all.length, 2);
+  await pass(3_900, 100);
+  assert.equal(states.at(-1), "connecting");
+});
+
+test("who does not find another server after a drain is offline in the end", async () => {
+  start();
+  connect().receive({ type: "bye", code: 4000, retry: 3_000 });
+  await pass(9_500, 100);
+  assert.equal(states.at(-1), "offline");
 });
 
 for (const code of [1009, 4504, 4505, 4506]) {
@@ -340,6 +358,18 @@ test("nothing works: backs off, then tries from the best again", async () => {
   blocked();
   await settle();
   await pass(300, 100);
+  assert.equal(FakeSocket.all.length, 2);
+});
+
+test("a full server says when to come back, and is left alone until then", async () => {
+  browser.answer = () => reply(503, {}, { "Retry-After": "3" });
+  start();
+  blocked();
+  await settle();
+  const before = browser.requests.length;
+  await pass(2_900, 100);
+  assert.deepEqual([browser.requests.length, browser.requests.at(-1).url.pathname], [before, "/stream/"]);
+  await pass(700, 100);
   assert.equal(FakeSocket.all.length, 2);
 });
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own. It forgets what a crash of the machine would cost: fsync is off."""
+"""A PostgreSQL of our own. Unless it is ``durable``, it forgets what a crash of the machine would cost: fsync is off."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "log_min_messages": "fatal",
 }
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
 
 
 class PostgreSQL(Process):
-    """``url``, ``port``, ``pid``, ``create_database(name)``; ``stop()`` and ``start()`` keep the data."""
+    """``url``, ``port``, ``pid``, ``create_database(name)``; ``stop()`` and ``start()`` keep the data.
+
+    *durable*: what is committed is on the disk, as it is where it matters. *settings*: others of the server's.
+    """
 
     stop_signal = signal.SIGINT  # its "fast" shutdown: doesn't wait for clients
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False, **settings: str) -> None:
+        self.settings = SETTINGS | (DURABLE if durable else {}) | settings
         self.programs = program("PostgreSQL", find, debian("postgresql"), wheel(WHEEL))
         super().__init__("postgresql", another_user())
         self.password = secrets.token_hex(16)
@@ -59,7 +64,7 @@ class PostgreSQL(Process):
         super().start()
 
     def command(self) -> list[str]:
-        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         return [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *options]
 
     def answers(self) -> bool:

@@ -27,7 +27,8 @@ logger = logging.getLogger("livebell.bus")
 T = TypeVar("T")
 
 Hints: TypeAlias = Mapping[str, int]
-"""``{"user:42": 17}``: that stream has moved to 17. ``{"reader:42": 5}``: that reader's marks have rev 5."""
+"""``{"user:42": 17}``: that stream has moved to 17. ``{"reader:42": 5}``: that reader's marks have rev 5.
+``{"livebell:pruned:user:42": 9}``: that stream has been pruned up to 9."""
 
 
 class Listener(Protocol):
@@ -52,6 +53,8 @@ class Bus(ABC):
     check_every: float = 2.0
     """Seconds between two position checks of a process that listens, ± 20 %. Not only for a broken link: a publisher that
     dies between numbering and telling is missed by every bus. Behind a change test, and at most a twentieth of the time."""
+    linked: bool = True
+    """Whether what other processes say arrives here now, as far as this one knows."""
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
@@ -60,7 +63,8 @@ class Bus(ABC):
     def publish(self, message: dict[str, Any]) -> None:
         """Tell every process, this one first. Takes at most 250 ms, never raises, and may tell nobody.
 
-        *message* has one of the keys ``hints`` (``Hints``) or ``push``; it is plain JSON.
+        *message* has one of the keys ``hints`` (``Hints``), ``push``, or ``check`` (True: compare every position with the
+        database now); it is plain JSON.
         """
         for listener in tuple(self._listeners):
             deliver(listener, message)
@@ -138,6 +142,8 @@ def deliver(listener: Listener, message: object) -> None:
         listener.hint({name: seq for name, seq in hints.items() if isinstance(name, str) and type(seq) is int})
     if isinstance(push := message.get("push"), dict):
         listener.push(push)
+    if message.get("check") is True:
+        listener.gap()
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T:

@@ -33,6 +33,7 @@ class ChannelLayerBus(Bus):
 
     def __init__(self) -> None:
         super().__init__()
+        self.linked = False
         self._courier = Courier()
 
     def send(self, message: dict[str, Any]) -> None:
@@ -44,7 +45,10 @@ class ChannelLayerBus(Bus):
 
     async def listen(self, listener: Listener) -> None:
         """Hear hints. Publishes by scripts come through ``listen_to_layer`` as well."""
-        await listen_to_layer(listener)
+        await listen_to_layer(listener, self._link)
+
+    def _link(self, up: bool) -> None:
+        self.linked = up
 
     def close(self) -> None:
         """End the courier's thread, and the connections that the layer holds for it."""
@@ -58,17 +62,18 @@ def layer_or_none() -> Any:
     return get_channel_layer(conf().CHANNEL_LAYER)
 
 
-async def listen_to_layer(listener: Listener) -> None:
-    """Be a member of the group, and again whenever the layer fails, until cancelled."""
+async def listen_to_layer(listener: Listener, link: Callable[[bool], None] = lambda up: None) -> None:
+    """Be a member of the group, and again whenever the layer fails, until cancelled. *link* is told which of the two."""
     layer = layer_or_none()
     if layer is None:
         logger.warning("bus: CHANNEL_LAYERS has no %r, so there is nothing to listen to", conf().CHANNEL_LAYER)
         await asyncio.get_running_loop().create_future()
     while True:
         try:
-            await Membership(layer, listener).live()
+            await Membership(layer, listener, link).live()
         except Exception as error:  # noqa: BLE001 (each layer raises its own)
             logger.warning("bus: lost the channel layer, trying again: %r", error)
+        link(False)
         listener.gap()
         await asyncio.sleep(RETRY_EVERY)
 
@@ -76,8 +81,8 @@ async def listen_to_layer(listener: Listener) -> None:
 class Membership:
     """One channel in the group, from joining it to the first failure."""
 
-    def __init__(self, layer: Any, listener: Listener) -> None:
-        self.layer, self.listener = layer, listener
+    def __init__(self, layer: Any, listener: Listener, link: Callable[[bool], None] = lambda up: None) -> None:
+        self.layer, self.listener, self.link = layer, listener, link
         self.heard = 0.0
         self.channel = ""
 
@@ -86,6 +91,7 @@ class Membership:
         self.channel = await within(PROBE_EVERY, self.layer.new_channel())
         await within(PROBE_EVERY, self.layer.group_add(GROUP, self.channel))
         self.heard = _now()
+        self.link(True)
         self.listener.gap()
         hearing, probing = asyncio.create_task(self._hear()), asyncio.create_task(self._probe())
         try:

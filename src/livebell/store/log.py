@@ -40,9 +40,13 @@ class Moved:
 
     streams: dict[str, int | None]
     """New heads; None where the stream is gone."""
+    floors: dict[str, int]
+    """New floors."""
     readers: dict[str, int]
     """New revs."""
     epoch: str
+    drains: int
+    """How often the live processes have been told to drain."""
 
 
 def pull(positions: Iterable[Position]) -> dict[Position, Page]:
@@ -101,24 +105,30 @@ def _pull(d: Dialect) -> str:
         ORDER BY want.name, want.after, e.seq"""
 
 
-def moved(heads: Mapping[str, int], revs: Mapping[str, int]) -> Moved:
+def moved(heads: Mapping[str, int], revs: Mapping[str, int], floors: Mapping[str, int] = {}) -> Moved:
     """The position check: which of these streams and readers are elsewhere by now, in one query."""
     keys = {str(param): key for key in revs for param in [key_param(key)]}
-    rows = run(_moved, [pack(heads.items()), pack((param, revs[key]) for param, key in keys.items())])
+    positions = pack((name, head, floors.get(name, 0)) for name, head in heads.items())
+    rows = run(_moved, [positions, pack((param, revs[key]) for param, key in keys.items())])
+    value, drains = history()
     return Moved(
-        streams={name: position for what, name, position in rows if what == "s"},
-        readers={keys[name]: position for what, name, position in rows if what == "r"},
-        epoch=epoch(),
+        streams={name: head for what, name, head, _ in rows if what == "s" and head != heads[name]},
+        floors={name: floor for what, name, _, floor in rows if what == "s" and floor > floors.get(name, 0)},
+        readers={keys[name]: rev for what, name, rev, _ in rows if what == "r"},
+        epoch=value,
+        drains=drains,
     )
 
 
 def _moved(d: Dialect) -> str:
     return f"""
-        SELECT 's', want.name, s.head
-        FROM (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS position FROM {d.rows}) want
-        LEFT JOIN {TABLES["stream"]} s ON s.name = want.name WHERE COALESCE(s.head, 0) <> want.position
+        SELECT 's', want.name, s.head, COALESCE(s.floor, 0)
+        FROM (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS head, {d.item(2, "bigint")} AS floor
+              FROM {d.rows}) want
+        LEFT JOIN {TABLES["stream"]} s ON s.name = want.name
+        WHERE COALESCE(s.head, 0) <> want.head OR COALESCE(s.floor, 0) <> want.floor
         UNION ALL
-        SELECT 'r', want.name, COALESCE(r.rev, 0)
+        SELECT 'r', want.name, COALESCE(r.rev, 0), 0
         FROM (SELECT {d.item(0, "text")} AS name, {d.item(1, "bigint")} AS position FROM {d.rows}) want
         LEFT JOIN {TABLES["reader"]} r ON r.user_id = {d.key("want.name")} WHERE COALESCE(r.rev, 0) <> want.position"""
 
@@ -136,12 +146,17 @@ def change_mark() -> Any:
 
 def epoch() -> str:
     """The name of this database's history; made at first use."""
-    rows = Epoch.objects.using(database().alias)
-    value = rows.values_list("value", flat=True).first()
-    if value is None:
-        rows.bulk_create([Epoch(value=token_hex(8))], ignore_conflicts=True)
-        value = rows.values_list("value", flat=True).get()
-    return value
+    return history()[0]
+
+
+def history() -> tuple[str, int]:
+    """The name of this database's history, and how often its live processes have been told to drain."""
+    rows = Epoch.objects.using(database().alias).values_list("value", "drains")
+    found = rows.first()
+    if found is None:
+        Epoch.objects.using(database().alias).bulk_create([Epoch(value=token_hex(8))], ignore_conflicts=True)
+        found = rows.get()
+    return found
 
 
 def new_epoch() -> str:

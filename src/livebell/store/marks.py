@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -36,13 +36,18 @@ def mark(key: str, marking: Marking, *, standing: Iterable[str]) -> int:
     user = key_param(key)
     with transaction.atomic(using=database().alias):
         rev = max(_touch([user]).values(), default=0)
-        run(_read_through, [_positions(user, marking.through, allowed)])
-        run(_seen_through, [_positions(user, marking.seen, allowed)])
-        run(_receive, [_entries(user, marking.read, allowed)])
-        run(_archive, [_entries(user, marking.archive, allowed)])
-        run(_unarchive, [_entries(user, marking.unarchive, allowed)])
-        run(_compact, [_names(marking.through, allowed), user])
+        _change(_read_through, _positions(user, marking.through, allowed))
+        _change(_seen_through, _positions(user, marking.seen, allowed))
+        _change(_receive, _entries(user, marking.read, allowed))
+        _change(_archive, _entries(user, marking.archive, allowed))
+        _change(_unarchive, _entries(user, marking.unarchive, allowed))
+        _change(_compact, [name for name in marking.through if name in allowed], user)
     return rev
+
+
+def _change(template: Callable[[Dialect], str], rows: list[Any], *more: object) -> None:
+    if rows:
+        run(template, [pack(rows), *more])
 
 
 def subscribe(key: str, topics: Iterable[str]) -> None:
@@ -90,22 +95,18 @@ def _touch(users: list[object]) -> dict[str, int]:
     return {str(user): rev for user, rev in run(_raise_rev, [pack([user] for user in users)])}
 
 
-def _positions(user: object, cursor: Cursor, allowed: set[str]) -> Any:
-    return pack([user, name, min(max(seq, 0), MAX_SEQ)] for name, seq in sorted(cursor.items()) if name in allowed)
+def _positions(user: object, cursor: Cursor, allowed: set[str]) -> list[Any]:
+    return [[user, name, min(max(seq, 0), MAX_SEQ)] for name, seq in sorted(cursor.items()) if name in allowed]
 
 
-def _entries(user: object, entries: Entries, allowed: set[str]) -> Any:
-    return pack(
+def _entries(user: object, entries: Entries, allowed: set[str]) -> list[Any]:
+    return [
         [user, name, seq]
         for name, seqs in sorted(entries.items())
         if name in allowed
         for seq in seqs
         if 0 < seq <= MAX_SEQ
-    )
-
-
-def _names(cursor: Cursor, allowed: set[str]) -> Any:
-    return pack(name for name in cursor if name in allowed)
+    ]
 
 
 def _raise_rev(d: Dialect) -> str:

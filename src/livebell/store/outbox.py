@@ -33,7 +33,8 @@ class Stored:
     """How many streams they go to."""
 
 
-COLUMNS = ", ".join(str(field.column) for field in Content._meta.local_fields)
+FIELDS = tuple(Content._meta.local_fields)
+COLUMNS = ", ".join(str(field.column) for field in FIELDS)
 
 
 def put(content: dict[str, Any], streams: Iterable[str]) -> Stored:
@@ -61,7 +62,8 @@ def put_and_number(content: dict[str, Any], streams: Sequence[str]) -> tuple[Sto
 
 def nobody_has_to_commit() -> bool:
     """Whether the caller is outside of any transaction."""
-    return database().get_autocommit() and not database().in_atomic_block
+    connection = database()
+    return connection.get_autocommit() and not connection.in_atomic_block
 
 
 def _put_row(content: dict[str, Any], streams: list[str], part_of: int | None) -> int:
@@ -117,14 +119,16 @@ def _slices(ids: Sequence[int], size: int = 100) -> Iterator[Sequence[int]]:
 
 @again
 def _put_and_number(content: dict[str, Any], streams: Sequence[str]) -> tuple[Stored, dict[str, int]]:
-    if database().vendor == "postgresql":
+    connection = database()
+    if connection.vendor == "postgresql":
         now = timezone.now()
-        values = [
-            field.get_db_prep_save(content.get(field.name, now), database()) for field in Content._meta.local_fields
-        ]
-        rows = run(_publish_at_once, [*values, list(streams)])
+        values = [field.get_db_prep_save(content.get(field.name, now), connection) for field in FIELDS]
+        if len(streams) == 1:
+            rows = run(_publish_to_one, [*values, streams[0]])
+        else:
+            rows = run(_publish_to_several, [*values, list(streams)])
         return Stored([rows[0][2]], len(streams)), {name: head for name, head, _ in rows}
-    with transaction.atomic(using=database().alias):
+    with transaction.atomic(using=connection.alias):
         row = _put_row(content, list(streams), None)
         return Stored([row], len(streams)), _steps([row])
 
@@ -187,9 +191,18 @@ _PUBLISHED = f"""(o.retracts IS NULL OR NOT EXISTS (
 """A retraction waits until all of what it takes back has been numbered."""
 
 
-def _publish_at_once(d: Dialect) -> str:
+def _publish_to_one(d: Dialect) -> str:
+    """The plain case by itself: an array of one name costs PostgreSQL a sixth of the statement."""
+    return _publish("VALUES (%s::text, 1, 0)")
+
+
+def _publish_to_several(d: Dialect) -> str:
+    return _publish("SELECT name, 1, 0 FROM unnest(%s::text[]) AS name ORDER BY name")
+
+
+def _publish(streams: str) -> str:
     """What numbering comes to for one new notification without a key: nothing to look for, nothing to leave out."""
-    columns = ", ".join(f"%s::{field.db_type(database())}" for field in Content._meta.local_fields)
+    columns = ", ".join(f"%s::{field.db_type(database())}" for field in FIELDS)
     ((sequence,),) = execute("SELECT pg_get_serial_sequence(%s, 'id')", [TABLES["outbox"]])
     return f"""
         WITH note AS (
@@ -197,7 +210,7 @@ def _publish_at_once(d: Dialect) -> str:
             VALUES (nextval('{sequence}'), {columns}) RETURNING id
         ), moved AS (
             INSERT INTO {TABLES["stream"]} AS s (name, head, floor)
-            SELECT name, 1, 0 FROM unnest(%s::text[]) AS name ORDER BY name
+            {streams}
             ON CONFLICT (name) DO UPDATE SET head = s.head + 1 RETURNING s.id, s.name, s.head
         ), entered AS (
             INSERT INTO {TABLES["entry"]} (stream_id, seq, notification_id)

@@ -24,8 +24,14 @@ MAX_RECEIPTS = 200
 MAX_TERMS = 100
 """Streams in one query of the list; SQLite takes 500 terms."""
 
+WINDOW = 64
+"""Entries of a stream that are looked through first for one page of the list."""
+
 MAX_PAGE = 100
 """Items in one page of the list."""
+
+Span = tuple[str, int, int]
+"""A stream, the ``seq`` below which, and the one above which."""
 
 Below = dict[str, Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]]
 """What is in the mark of a page: for each stream, the ``seq`` below which to go on."""
@@ -130,9 +136,8 @@ def _standings(d: Dialect) -> str:
 
     return f"""
         WITH {_stand(d)}, late AS MATERIALIZED (
-            SELECT e.stream_id, e.seq FROM {TABLES["notification"]} n JOIN {TABLES["entry"]} e
-            ON e.notification_id = n.id AND e.retracts IS NULL
-            WHERE n.expires <= %s AND n.expires IS NOT NULL AND n.retracted IS NULL
+            SELECT e.stream_id, e.seq FROM {TABLES["notification"]} n {d.entries(TABLES["entry"])}
+            WHERE n.expires <= %s AND n.expires IS NOT NULL AND n.retracted IS NULL AND e.retracts IS NULL
         ), p AS (
             SELECT stand.key, stand.name, stand.user_id, s.id, COALESCE(s.head, 0) AS head, COALESCE(s.floor, 0) AS floor,
                    {d.greatest}(COALESCE(m.read_through, 0), COALESCE(s.floor, 0)) AS through,
@@ -157,12 +162,9 @@ def items(key: str, standing: Standing, *, only: str = "", before: str = "", lim
     """
     limit = max(1, min(limit, MAX_PAGE))
     below = _unmark(before)
-    streams = [
-        (name, below.get(name, head + 1), standing.snapshot.through.get(name, 0) if only == "unread" else 0)
-        for name, head in standing.snapshot.at.items()
-        if below.get(name, head + 1) > standing.floor.get(name, 0) + 1
-    ]
-    rows = _newest(key, streams, only, limit + 1) if streams else []
+    bottoms = standing.snapshot.through if only == "unread" else standing.floor
+    spans = [(name, below.get(name, head + 1), bottoms.get(name, 0)) for name, head in standing.snapshot.at.items()]
+    rows = _newest(key, [span for span in spans if span[1] > span[2] + 1], only, limit + 1)
     page = [_item(row, standing.snapshot) for row in rows[:limit]]
     if len(rows) <= limit:
         return page, ""
@@ -171,28 +173,41 @@ def items(key: str, standing: Standing, *, only: str = "", before: str = "", lim
     return page, _mark({name: below.get(name, head + 1) for name, head in standing.snapshot.at.items()})
 
 
-def _newest(key: str, streams: list[tuple[str, int, int]], only: str, limit: int) -> list[tuple[Any, ...]]:
+def _newest(key: str, streams: list[Span], only: str, limit: int) -> list[tuple[Any, ...]]:
     """The newest of each stream, merged by age without changing the order inside a stream, which the marks rely on."""
-    user, now = key_param(key), timezone.now()
     found: dict[str, list[tuple[Any, ...]]] = {}
-    for start in range(0, len(streams), MAX_TERMS):
-        some = streams[start : start + MAX_TERMS]
-        params = [value for name, top, bottom in some for value in (now, name, user, name, top, bottom, now)]
-        for row in execute(" UNION ALL ".join([_newest_of_one(dialect(), only, limit)] * len(some)), params):
-            found.setdefault(row[0], []).append(row)
+    width = max(WINDOW, 2 * limit)
+    while streams:
+        for start in range(0, len(streams), MAX_TERMS):
+            for row in _windows(key, streams[start : start + MAX_TERMS], only, limit, width):
+                found.setdefault(row[0], []).append(row)
+        further = [(name, top - width, bottom) for name, top, bottom in streams if top - width > bottom + 1]
+        streams = [span for span in further if len(found.get(span[0], ())) < limit]
+        width *= 8
     return list(islice(merge(*found.values(), key=lambda row: -row[6]), limit))
 
 
-def _newest_of_one(d: Dialect, only: str, limit: int) -> str:
+def _windows(key: str, streams: list[Span], only: str, limit: int, width: int) -> list[tuple[Any, ...]]:
+    user, now = key_param(key), timezone.now()
+    params = [
+        value
+        for name, top, bottom in streams
+        for value in (name, now, user, name, max(bottom, top - width - 1), top, now)
+    ]
+    return execute(" UNION ALL ".join([_window(dialect(), only, limit)] * len(streams)), params)
+
+
+def _window(d: Dialect, only: str, limit: int) -> str:
+    """A stretch of one stream. Bounded from below, because a planner that thinks streams short sorts the whole of a long
+    one to find its newest twenty; as there are no holes, a stretch that is twice as long nearly always holds them."""
     return f"""
         SELECT * FROM (
-            SELECT s.name, c.seq IS NOT NULL AS receipt, COALESCE(c.archived, FALSE) AS archived, {entry_columns(d)}
-            FROM {TABLES["stream"]} s
-            JOIN {TABLES["entry"]} e ON e.stream_id = (SELECT id FROM {TABLES["stream"]} WHERE name = %s)
+            SELECT %s AS name, c.seq IS NOT NULL AS receipt, COALESCE(c.archived, FALSE) AS archived, {entry_columns(d)}
+            FROM {TABLES["entry"]} e
             JOIN {TABLES["notification"]} n ON n.id = e.notification_id
-            LEFT JOIN {TABLES["receipt"]} c ON c.stream_id = s.id AND c.seq = e.seq AND c.user_id = %s
-            WHERE s.name = %s AND e.seq < %s AND e.seq > %s AND e.seq > s.floor AND e.retracts IS NULL
-            AND n.retracted IS NULL AND (n.expires IS NULL OR n.expires > %s) {_ONLY[only]}
+            LEFT JOIN {TABLES["receipt"]} c ON c.stream_id = e.stream_id AND c.seq = e.seq AND c.user_id = %s
+            WHERE e.stream_id = (SELECT id FROM {TABLES["stream"]} WHERE name = %s) AND e.seq > %s AND e.seq < %s
+            AND e.retracts IS NULL AND n.retracted IS NULL AND (n.expires IS NULL OR n.expires > %s) {_ONLY[only]}
             ORDER BY e.seq DESC LIMIT {limit}) page"""
 
 

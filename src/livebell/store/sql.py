@@ -17,6 +17,7 @@ from django.db.models import Field
 from django.utils import timezone
 
 from ..models import Entry, Epoch, Mark, Notification, Outbox, Reader, Receipt, Stream
+from .prepared import may_prepare, run_prepared
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +53,9 @@ class Dialect:
     page: Callable[[str, int], str]
     """The first entries ``e`` of stream ``s`` above ``want.after``, joined. There are no holes, so both spellings bring the
     same rows; PostgreSQL walks the whole stream for the plain one, SQLite doesn't know the other."""
+    entries: Callable[[str], str]
+    """The entries ``e`` of notification ``n``, joined. On PostgreSQL one notification after the other, whatever the planner
+    thinks of their number: a plan that is made once must not read the whole log."""
     change_mark: str
     """See ``log.change_mark``."""
 
@@ -73,6 +77,7 @@ POSTGRESQL = Dialect(
         f"""LATERAL (SELECT * FROM {entry} WHERE stream_id = s.id AND seq > want.after
         ORDER BY seq LIMIT {size}) e ON true"""
     ),
+    entries=lambda entry: f"CROSS JOIN LATERAL (SELECT * FROM {entry} WHERE notification_id = n.id OFFSET 0) e",
     change_mark="SELECT pg_current_snapshot()::text",
 )
 SQLITE = Dialect(
@@ -90,6 +95,7 @@ SQLITE = Dialect(
         f"""{entry} e ON e.stream_id = s.id AND e.seq > want.after
         AND e.seq <= want.after + {size}"""
     ),
+    entries=lambda entry: f"JOIN {entry} e ON e.notification_id = n.id",
     change_mark="PRAGMA data_version",
 )
 
@@ -101,10 +107,12 @@ def database() -> BaseDatabaseWrapper:
 
 def open_for_batches() -> None:
     """Connect, for a thread of the live side: its queries answer for hundreds at once and take a few milliseconds, which
-    PostgreSQL would spend many times over on compiling them."""
+    PostgreSQL would spend many times over on compiling them, and again on planning them. Only prepared statements are
+    planned once, and only ours are prepared."""
     database().ensure_connection()
     if database().vendor == "postgresql":
         execute("SET jit = off")
+        execute("SET plan_cache_mode = force_generic_plan")
 
 
 def dialect() -> Dialect:
@@ -119,8 +127,11 @@ def statement(template: Callable[[Dialect], str], spelling: Dialect) -> str:
 
 
 def run(template: Callable[[Dialect], str], params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Run a statement and return its rows, none if it has no result."""
-    return execute(statement(template, dialect()), params)
+    """Run a statement and return its rows, none if it has no result. On PostgreSQL it is prepared where that is safe."""
+    sql = statement(template, dialect())
+    if may_prepare(database()):
+        return run_prepared(database(), sql, params)
+    return execute(sql, params)
 
 
 def execute(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -6,14 +6,16 @@ import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from itertools import count
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 
 from .. import api
+from ..conf import conf
 from ..connection import Connection
 from ..hub import Hub
-from ..live import Live
+from ..live import ANONYMOUS, Live
 from ..protocol import Bye, ClientHello, CloseCode, encode
 from . import eager, gate
 
@@ -23,6 +25,18 @@ Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
+
+
+_numbers = count()
+
+
+def nobody(position: ClientHello | None) -> str | None:
+    """The reader's key of somebody who isn't logged in: one of its own, so that nobody is counted together with others.
+    None where nothing is public, and for a page with a position on other streams: that was somebody's, and is over."""
+    public = conf().PUBLIC
+    if not public or (position is not None and not position.cursor.keys() <= set(public)):
+        return None
+    return f"{ANONYMOUS}{next(_numbers)}"
 
 
 async def reader_of(live: Live, scope: Scope) -> str | None:
@@ -39,6 +53,8 @@ async def reader_of(live: Live, scope: Scope) -> str | None:
 def session_of(scope: Scope, reader: str) -> str:
     """Key of the session that the reader came with, "" if it was something else: a token, say, beside anybody's cookie."""
     key = gate.session_key(scope) or ""
+    if reader.startswith(ANONYMOUS):
+        return ""
     if "user" not in scope:
         return key
     held = getattr(scope.get("session"), "_session_cache", None) or {}  # loaded by whoever found the user in it
@@ -61,8 +77,8 @@ class Outlet(Connection):
         """One frame as the server sends it."""
 
     @abstractmethod
-    def end(self, code: CloseCode) -> Message:
-        """The end as the server sends it."""
+    async def end(self, code: CloseCode) -> None:
+        """Have the server end it."""
 
     def send(self, text: str) -> bool:
         """See ``Connection``."""
@@ -85,7 +101,7 @@ class Outlet(Connection):
 
     async def _farewell(self, code: CloseCode, retry: int) -> None:
         await self._send(self.wrap(encode(Bye(code=int(code), retry=retry))))
-        await self._send(self.end(code))
+        await self.end(code)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .asgi import Receive, Scope, Send
-from .http import serve_http
+from .http import serve_http, serve_ready
 from .websocket import serve_websocket
 
 
@@ -15,3 +15,11 @@ async def livebell_socket(scope: Scope, receive: Receive, send: Send) -> None:
         await serve_http(scope, receive, send)
     else:
         raise ValueError(f"livebell_socket serves websocket and http, not {scope['type']!r}")
+
+
+async def livebell_ready(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say whether this process takes in connections."""
+    if scope["type"] == "http":
+        await serve_ready(scope, receive, send)
+    else:
+        raise ValueError(f"livebell_ready serves http, not {scope['type']!r}")

@@ -12,12 +12,28 @@ EXTENSION = "livebell.frames"
 _FIN_TEXT = 0x81
 
 
+class Adopter(Protocol):
+    """A connection of Livebell's on a server that takes finished frames."""
+
+    def filled(self) -> None:
+        """The server's buffer is full: what was written last waits."""
+
+    def drained(self) -> None:
+        """It has room again."""
+
+    def ended(self) -> None:
+        """The goodbye has been said, or the connection is lost: nothing may be written any more."""
+
+
 class Writer(Protocol):
     """A server that takes finished frames."""
 
-    def write(self, frame: bytes) -> bool: ...
-    def when_drained(self, call: Callable[[], None]) -> None: ...
-    def abort(self) -> None: ...
+    def adopt(self, adopter: Adopter) -> Callable[[bytes], None]:
+        """Livebell has accepted this connection and keeps it from now on. Returns what writes a finished frame: the
+        transport's own function, because each call between a broadcast and the socket is made for every connection."""
+
+    def abort(self) -> None:
+        """Drop the connection with all that its buffer holds: its client does not read."""
 
 
 @lru_cache(maxsize=64)

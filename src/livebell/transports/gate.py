@@ -48,6 +48,13 @@ def same_site_read(scope: Mapping[str, Any]) -> bool:
     return _host_is_ours(scope) and (not headers(scope, b"origin") or same_site(scope))
 
 
+def address(scope: Mapping[str, Any]) -> str:
+    """Where the client is, as the server says, "" if it doesn't. Headers that claim another address are the server's
+    business (uvicorn: ``--proxy-headers``, ``--forwarded-allow-ips``): here they are anybody's claim."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def headers(scope: Mapping[str, Any], name: bytes) -> list[str]:
     """Every value of a header."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
@@ -90,7 +97,8 @@ def _matches(origin: str, allowed: str) -> bool:
     if not _ORIGIN.fullmatch(origin) or left.scheme != right.scheme or ports[0] != ports[1]:
         return False
     host, pattern = left.hostname or "", right.hostname or ""
-    return bool(host) and (host == pattern or (pattern.startswith("*.") and is_same_domain(host, pattern[1:])))
+    below = pattern.startswith("*.") and pattern.strip("*.")  # else it would stand for every host
+    return bool(host) and (host == pattern or bool(below and is_same_domain(host, pattern[1:])))
 
 
 def session_key(scope: Mapping[str, Any]) -> str | None:

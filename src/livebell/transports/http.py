@@ -19,7 +19,8 @@ from ..connection import Connection
 from ..live import Live
 from ..protocol import Bye, ClientHello, CloseCode, encode, read_position
 from . import gate
-from .asgi import Message, Outlet, Receive, Scope, Send, reader_of, session_of
+from .admission import Full, Place, admission
+from .asgi import Message, Outlet, Receive, Scope, Send, nobody, reader_of, session_of
 
 logger = logging.getLogger("livebell.http")
 
@@ -59,21 +60,22 @@ class EventStream(Outlet):
         """See ``Outlet``."""
         return {"type": "http.response.body", "body": f"data: {text}\n\n".encode(), "more_body": True}
 
-    def end(self, code: CloseCode) -> Message:
+    async def end(self, code: CloseCode) -> None:
         """See ``Outlet``."""
-        return {"type": "http.response.body", "body": b""}
+        await self._send({"type": "http.response.body", "body": b""})
 
 
 class LongPoll(Connection):
     """A request that is held until there is news, as the hub sees it. Its few frames are the answer."""
 
-    __slots__ = ("frames", "news", "rev")
+    __slots__ = ("frames", "news", "rev", "unread")
 
     def __init__(self, reader: str, asked: Asked, session: str) -> None:
         super().__init__(reader, asked.hello.epoch, asked.hello.cursor, session)
         self.frames: list[str] = []
         self.news = asyncio.Event()
         self.rev = asked.rev
+        self.unread = -1
 
     def send(self, text: str) -> bool:
         """See ``Connection``."""
@@ -91,7 +93,9 @@ class LongPoll(Connection):
         """Not the greeting, and not a snapshot that the client has."""
         snapshot = frame.get("snapshot")
         if frame["type"] == "snapshot" and isinstance(snapshot, dict):
-            return bool(self.rev is not None and snapshot["rev"] != self.rev)
+            before, self.unread = self.unread, snapshot["unread"]
+            pruned = before > self.unread  # the rev is of the marks, and says nothing of it
+            return self.rev is not None and (pruned or snapshot["rev"] != self.rev)
         return frame["type"] not in ("hello", "ping")
 
     @property
@@ -109,19 +113,49 @@ async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
         return await _answer(send, HTTPStatus.FORBIDDEN)
     try:
         asked = Asked.parse(scope)
-        live = await Live.of_this_loop()
-        reader = await reader_of(live, scope)
     except ValueError as error:
         return await _answer(send, HTTPStatus.BAD_REQUEST, msgspec.json.encode({"error": str(error)}))
+    try:
+        with admission.enter(gate.address(scope)) as place:
+            await _serve(place, asked, scope, receive, send)
+    except Full as full:
+        wait = (b"retry-after", str(-(-full.retry // 1000)).encode())
+        await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE, b"{}", wait)
+
+
+async def _serve(place: Place, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        live = await Live.of_this_loop()
+        if live.hub.draining:
+            return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
+        reader = await reader_of(live, scope)
     except Error:
         logger.exception("http: the database does not answer")
         return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE)
-    if reader is None:
+    if reader is not None:
+        place.settle()
+    elif (reader := nobody(asked.hello)) is not None:
+        place.nobody()
+    else:
         return await _answer(send, HTTPStatus.UNAUTHORIZED)
     session = session_of(scope, reader)
     if asked.wait is None:
         return await _stream(live, EventStream(reader, asked.hello, session, send, live.hub), receive, send)
     return await _hold(live, LongPoll(reader, asked, session), asked.wait, receive, send)
+
+
+async def serve_ready(scope: Scope, receive: Receive, send: Send) -> None:
+    """Whether this process takes in connections: 200 or 503, for whoever distributes them. Needs no session."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return await _answer(send, HTTPStatus.METHOD_NOT_ALLOWED)
+    try:
+        live = await Live.of_this_loop()
+    except Error:
+        logger.exception("http: the database does not answer")
+        return await _answer(send, HTTPStatus.SERVICE_UNAVAILABLE, b'{"ready":false}')
+    state = {"ready": live.ready, "connections": len(live.hub.connections), "bus": live.bus.linked}
+    status = HTTPStatus.OK if live.ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return await _answer(send, status, msgspec.json.encode(state))
 
 
 async def _stream(live: Live, stream: EventStream, receive: Receive, send: Send) -> None:
@@ -155,8 +189,8 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _answer(send: Send, status: HTTPStatus, body: bytes = b"{}") -> None:
-    await _begin(send, status, b"application/json")
+async def _answer(send: Send, status: HTTPStatus, body: bytes = b"{}", *headers: tuple[bytes, bytes]) -> None:
+    await _begin(send, status, b"application/json", *headers)
     await send({"type": "http.response.body", "body": body})
 
 

@@ -7,18 +7,23 @@ transport as it is. It offers that in the scope, as an ASGI extension; with any 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from .frames import EXTENSION
+from .frames import EXTENSION, Adopter
+
+UNHEARD: Final = 30_000
+"""Milliseconds after which the kernel gives up a connection whose other end acknowledges nothing."""
 
 
 class Protocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol, with the extension ``livebell.frames``."""
 
-    _drained: Callable[[], None] | None = None
+    _adopter: Adopter | None = None
 
     def handle_connect(self, event: Any) -> None:
         """Offer the extension; the application's task begins after this returns."""
@@ -27,22 +32,54 @@ class Protocol(WebSocketsSansIOProtocol):
             extensions: dict[Any, Any] = self.scope["extensions"] or {}
             self.scope["extensions"] = {**extensions, EXTENSION: self}  # type: ignore[dict-item]
 
-    def write(self, frame: bytes) -> bool:
-        """Write a finished frame. False: the transport's buffer is full, and ``when_drained`` will say when it isn't."""
-        if not (self.disconnected or self.close_sent or self.transport.is_closing()):
-            self.transport.write(frame)
-        return self.writable.is_set()
+    def adopt(self, adopter: Adopter) -> Callable[[bytes], None]:
+        """See ``Writer``.
 
-    def when_drained(self, call: Callable[[], None]) -> None:
-        """Call this each time the buffer has room again."""
-        self._drained = call
+        Livebell sends a frame every 25 s, so that the kernel can tell whether anybody is there (TCP_USER_TIMEOUT, RFC 5482):
+        uvicorn's own pings would be two timers and two frames of the same for each connection, four fifths of what an idle
+        one costs. What the handshake needed is let go of, a sixth of what one weighs.
+        """
+        self._adopter = adopter
+        self.stop_keepalive()
+        self.request.headers.clear()  # the parser's frame keeps the request itself
+        del self.request, self.response
+        connected = self.transport.get_extra_info("socket")
+        with suppress(OSError, AttributeError):  # no TCP, no Linux: then a lost one is noticed later
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD)
+        return self.transport.write
 
     def abort(self) -> None:
-        """Drop the connection with all that its buffer holds: its client does not read."""
+        """See ``Writer``."""
         self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """The transport says that its buffer is full."""
+        super().pause_writing()
+        if self._adopter is not None:
+            self._adopter.filled()
 
     def resume_writing(self) -> None:
         """The transport says that its buffer has room again."""
         super().resume_writing()
-        if self._drained is not None:
-            self._drained()
+        if self._adopter is not None:
+            self._adopter.drained()
+
+    def handle_close(self, event: Any) -> None:
+        """The client says goodbye: nothing may follow the answer to it."""
+        self._end()
+        super().handle_close(event)
+
+    def shutdown(self) -> None:
+        """The server says goodbye: nothing may follow."""
+        self._end()
+        super().shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+        self._end()
+        super().connection_lost(exc)
+
+    def _end(self) -> None:
+        adopter, self._adopter = self._adopter, None
+        if adopter is not None:
+            adopter.ended()

@@ -61,7 +61,7 @@ export class Link {
     const on = {
       frame: (frame) => this.#frame(wire, frame),
       live: () => this.#live(wire),
-      lost: (code) => this.#lost(wire, code),
+      lost: (code, retry) => this.#lost(wire, code, retry),
     };
     try {
       wire.close = LADDER[rung](this.env, on);
@@ -109,8 +109,8 @@ export class Link {
   }
 
   #broke(wire, code, retry) {
-    this.lostAt = Date.now();
-    if (this.lostAt - wire.since > STABLE) this.attempt = 0;
+    if (Date.now() - wire.since > STABLE) this.attempt = 0;
+    this.lostAt = Date.now() + retry; // what the server has planned isn't late
     this.env.change("connecting");
     if (!this.trial) this.#later(code, retry);
   }
@@ -126,7 +126,7 @@ export class Link {
   }
 
   #later(code, retry) {
-    const wait = retry + pause(code, this.attempt++, this.spread);
+    const wait = pause(code, this.attempt++, this.spread, retry);
     this.timer = setTimeout(() => this.#try(this.rung), wait);
   }
 

@@ -61,9 +61,9 @@ export class Panel {
 
   /** Shows what is known; all of it, in one place. */
   render() {
-    if (!this.open) return;
     const over = this.bell.state === "ended" && !this.bell.reader.snapshot;
-    if (over) this.items.clear();
+    if (over) this.items.clear(); // closed or not: nothing stays of who has left
+    else if (!this.open) return;
     this.says.textContent = this.#says();
     this.says.hidden = !this.says.textContent;
     this.all.disabled = !this.bell.unread;

@@ -45,7 +45,7 @@ function actions(list) {
   return links.length && make("div", "actions", {}, ...links);
 }
 
-const action = ({ label, url }) => make("a", "action", { href: safe(url), "data-act": "open" }, String(label));
+const action = ({ label, url }) => make("a", "action", { href: safe(url), dir: "auto", "data-act": "open" }, String(label));
 
 function tools(item, words) {
   const tool = (act) => {

@@ -64,10 +64,11 @@ export class State {
     return [];
   }
 
-  #newer({ rev, at: theirs }) {
+  #newer({ rev, at: theirs, unread }) {
     const mine = this.snapshot;
     if (rev !== mine.rev) return rev > mine.rev;
-    return Object.keys(theirs).every((stream) => theirs[stream] >= at(mine.at, stream));
+    const ahead = Object.keys(theirs).map((stream) => theirs[stream] - at(mine.at, stream));
+    return ahead.every((by) => by >= 0) && (ahead.some((by) => by > 0) || unread <= mine.unread); // pruned: fewer
   }
 
   #recount(snapshot) {

@@ -18,6 +18,7 @@ export class Toasts {
     this.node = make("div", "toasts", { popover: "manual" });
     this.node.addEventListener("click", (event) => this.#click(event));
     this.bell.addEventListener("livebell:notification", ({ detail }) => this.#add(detail));
+    this.bell.addEventListener("livebell:state", ({ detail }) => detail.over && this.#clear());
   }
 
   /** Called whenever the tab comes into view or leaves it. */

@@ -23,7 +23,7 @@ function resume(env) {
 /** The client's only frame. One above the server's limit asks for a reset instead. */
 function hello(env) {
   const text = JSON.stringify({ type: "hello", v: 1, ...env.resume() });
-  return new Blob([text]).size < 4_000 ? text : '{"type":"hello","v":1}';
+  return new Blob([text]).size <= 16_384 ? text : '{"type":"hello","v":1}';
 }
 
 export function socket(env, on) {
@@ -45,7 +45,7 @@ export function stream(env, on) {
 /** Starts an endless `run(env, on, signal)` that throws when it is over. */
 const endless = (run) => (env, on) => {
   const abort = new AbortController();
-  run(env, on, abort.signal).catch((error) => on.lost(error.code || 1006));
+  run(env, on, abort.signal).catch((error) => on.lost(error.code || 1006, error.retry));
   return () => abort.abort();
 };
 
@@ -75,7 +75,8 @@ export const poll = endless(async (env, on, signal) => {
 async function ask(url, params, init) {
   const answer = await fetch(query(url, params), { ...init, cache: "no-store" });
   if (answer.ok || answer.status === 304) return answer;
-  throw Object.assign(new Error(answer.status), { code: answer.status === 401 ? 4501 : 0 });
+  const retry = Number(answer.headers.get("Retry-After")) * 1_000 || 0;
+  throw Object.assign(new Error(answer.status), { code: { 401: 4501, 503: retry && 4004 }[answer.status], retry });
 }
 
 /** Hands on what an answer brought, and says how much it was. */

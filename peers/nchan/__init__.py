@@ -1,0 +1,1 @@
+"""Nchan: a module of nginx, in C. One worker; a message is an HTTP request, kept in memory."""

@@ -1,0 +1,1 @@
+"""python-socketio: an ASGI server of Socket.IO, with Redis between processes."""
