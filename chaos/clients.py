@@ -14,7 +14,7 @@ import msgspec
 
 from tests.reference_client import Client
 
-from .count import Applied, Seen
+from .count import Applied, Seen, key_in
 from .wire import Link, connect, say
 
 STABLE = 10.0
@@ -62,10 +62,9 @@ class Logging(Client):
 
     def take(self, stream: str, entry: dict[str, Any]) -> None:
         super().take(stream, entry)
-        data = entry.get("data") or {}
-        key = data.get("k", "")
-        delay = time.monotonic() - data["t"] if "t" in data else 0.0
-        self.log.append(Applied(self.epoch, stream, entry["seq"], key, delay))
+        data = entry.get("data")
+        delay = time.monotonic() - data["t"] if key_in(data) else 0.0
+        self.log.append(Applied(self.epoch, stream, entry["seq"], key_in(data), delay))
 
 
 class Tab:

@@ -15,7 +15,7 @@ from tests.site import environment
 
 from . import ledger
 from .clients import Crowd, Rules, Tab, delays, until
-from .count import Count, Row, count
+from .count import Count, Row, count, key_in
 from .fault import Run
 from .proxy import Proxy
 from .publisher import Plan
@@ -210,6 +210,10 @@ class Scene:
         result.notes["resets"] = counted.resets
         return result
 
+    async def connected(self) -> int:
+        """How many connections the servers have."""
+        return sum([(await vitals(one))["connections"] for one in self.servers])
+
     async def _left_over(self) -> int:
         """Connections, streams, tasks and descriptors that a server still has though every client has gone."""
         left = 0
@@ -242,7 +246,7 @@ def stored() -> list[Row]:
 
     columns = ("stream__name", "seq", "retracts", "notification_id", "notification__data")
     return [
-        Row(name, seq, "" if retracts or not data else data.get("k", ""), notification)
+        Row(name, seq, "" if retracts else key_in(data), notification)
         for name, seq, retracts, notification, data in Entry.objects.values_list(*columns).iterator()
     ]
 

@@ -11,7 +11,6 @@ from ..result import Result, percentile
 from ..rig import Rig
 from ..scene import Scene, milli
 
-
 LOST = "bus: lost Redis"
 """What a server logs when it gives a link up."""
 

@@ -8,7 +8,7 @@ from ..clients import Tab
 from ..fault import Fault, Run
 from ..result import Result
 from ..rig import Rig, Vitals
-from ..scene import Scene, vitals
+from ..scene import Scene
 
 SEND_BUFFER = 32_768
 """Bytes that the kernel takes for each socket, so that it doesn't read megabytes in the client's place."""
@@ -52,10 +52,9 @@ async def asleep(scene: Scene, number: int) -> list[Tab]:
 
 async def dropped(scene: Scene, sleepers: list[Tab]) -> int:
     """How many the hub has given up 16 s after the last notification at the latest."""
-    server = scene.servers[0]
     connected = len(scene.crowd.tabs)
     for _ in range(32 if not scene.run.control else 1):
-        connected = (await vitals(server))["connections"]
+        connected = await scene.connected()
         if connected <= scene.clients:
             break
         await asyncio.sleep(0.5)
