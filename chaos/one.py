@@ -17,10 +17,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run one fault.")
     parser.add_argument("fault")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--run", help="only the run of this name")
+    parser.add_argument("--run", action="append", help="only the run of this name; may be given several times")
     options = parser.parse_args()
     fault = load(options.fault)
-    chosen = [run for run in fault.runs if options.run in (None, run.name) and (run.small or not options.quick)]
+    chosen = [
+        run for run in fault.runs if (not options.run or run.name in options.run) and (run.small or not options.quick)
+    ]
     with Rig(fault.database, redis=fault.redis) as rig:
         rig.prepare()
         results = [show(once(fault, rig, replace(run, quick=options.quick, fault=fault.name))) for run in chosen]

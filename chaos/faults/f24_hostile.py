@@ -63,7 +63,7 @@ FRAMES: dict[str, bytes] = {
 HARMLESS: dict[str, bytes] = {
     "as large as it may be": b'{"type":"hello","v":1,"epoch":"' + b"x" * (MAX_INBOUND - 33) + b'"}',
     "a cursor beyond 64 bits": b'{"type":"hello","v":1,"epoch":"x","cursor":{"all":99999999999999999999999}}',
-    "a cursor of streams that don't exist": b'{"type":"hello","v":1,"epoch":"x","cursor":{"\u0000":1,"group:99":7}}',
+    "a cursor of streams that don't exist": b'{"type":"hello","v":1,"epoch":"x","cursor":{"\\u0000":1,"group:99":7}}',
 }
 """First frames that are answered with a reset."""
 
