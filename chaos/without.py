@@ -160,15 +160,9 @@ def lock_order() -> None:
 @defence
 def back_pressure() -> None:
     """A socket takes whatever it is given, read or not."""
-    from livebell.transports.uvicorn import Protocol
+    from livebell.transports.websocket import FramedSocket
 
-    plain = Protocol.write
-
-    def write(self: Protocol, frame: bytes) -> bool:
-        plain(self, frame)
-        return True
-
-    Protocol.write = write  # type: ignore[method-assign]
+    FramedSocket.filled = lambda self: None  # type: ignore[method-assign]
 
 
 @defence

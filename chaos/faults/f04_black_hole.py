@@ -9,7 +9,8 @@ from ..clients import until
 from ..fault import Fault, Run
 from ..result import Result, percentile
 from ..rig import Rig
-from ..scene import Scene, milli
+from ..scene import milli
+from ..stage import others, stage
 
 LOST = "bus: lost Redis"
 """What a server logs when it gives a link up."""
@@ -17,7 +18,7 @@ LOST = "bus: lost Redis"
 
 async def run(rig: Rig, run: Run) -> Result:
     hold, rate = run.size(60, 14, 16), run.size(25, 20)
-    async with Scene(rig, run, clients=run.size(100, 60), through_proxy=True) as scene:
+    async with stage(rig, run, clients=run.size(100, 60), through_proxy=True) as scene:
         assert scene.redis
         assert scene.redis_out
         publishing = await scene.publishers(count=rate * hold, rate=rate)
@@ -45,5 +46,5 @@ FAULT = Fault(
     "F4",
     "links to Redis black-holed for 60 s",
     run,
-    (Run(), Run("without probe and position check", "probe,position_check", ("lost",))),
+    (Run(), Run("without probe and position check", "probe,position_check", ("lost",)), *others()),
 )

@@ -9,24 +9,26 @@ from ..fault import Fault, Run
 from ..result import Result
 from ..rig import Rig, Vitals
 from ..scene import Scene
+from ..stage import others, stage
 
 SEND_BUFFER = 32_768
 """Bytes that the kernel takes for each socket, so that it doesn't read megabytes in the client's place."""
-SIZE = 2_000
-"""Characters of each notification."""
+SIZE, RATE = 8_000, 4
+"""Characters of each notification, and how many of them everybody gets a second; each on the own stream, because frames of a
+shared stream would lie in memory only once."""
 
 
 async def run(rig: Rig, run: Run) -> Result:
-    slow, count = run.size(1000, 100, 100), run.size(300, 300)
+    slow, count = run.size(1000, 100, 100), 80
     options = {"ws": ws} if (ws := run.more.get("ws")) else {}
-    async with Scene(
+    async with stage(
         rig, run, clients=30, users=30 + slow, groups=0, servers=1, send_buffer=SEND_BUFFER, **options
     ) as scene:
         healthy = list(scene.crowd.tabs)
         sleepers = await asleep(scene, slow)
         server = Vitals(scene.servers[0].pid)
         before = server.rss
-        await scene.publish(1, count=count, rate=20, audiences={"all": 1}, size=SIZE)
+        await scene.publish(1, count=count, rate=RATE, many=30 + slow, size=SIZE)
         most = server.rss
         codes = await dropped(scene, sleepers)
         for tab in sleepers:
@@ -76,5 +78,6 @@ FAULT = Fault(
         Run(),
         Run("livebell on uvicorn's websockets-sansio", more={"ws": "websockets-sansio"}, small=False),
         Run("without back pressure", "back_pressure", ("kB for each slow reader",)),
+        *others(),
     ),
 )
