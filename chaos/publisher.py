@@ -84,7 +84,10 @@ class Publisher:
             self.random = Random(key)
         way = self.choose(self.plan.ways)
         if way in READERS:
-            READERS[way](self)
+            try:
+                READERS[way](self)
+            except Exception:
+                heal()
             return
         audience = self.audience()
         self.pen.intent(key, name_of(audience))
