@@ -34,9 +34,13 @@ bench:
 	@$(PYTHON) scripts/venv.py bench
 	@exec $(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(PEER),--peer "$(PEER)")
 
-chaos: # 25 minutes; ARGS="F1 F3 --quick" for less
+chaos: # 25 minutes; ARGS="F1 F3 --quick" or ARGS=--only-ours for less
+	@$(PYTHON) scripts/venv.py bench
+	@LIVEBELL_TEST_INSTALL=1 exec $(VENV)/bin/python -m chaos $(ARGS)
+
+soak: # half an hour of random faults; MINUTES=5 SEED=7 make soak
 	@$(PYTHON) scripts/venv.py dev
-	@exec $(VENV)/bin/python -m chaos $(ARGS)
+	@LIVEBELL_TEST_INSTALL=1 exec $(VENV)/bin/python -m chaos.soak
 
 lint:
 	@$(PYTHON) scripts/venv.py dev

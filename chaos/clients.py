@@ -14,7 +14,7 @@ import msgspec
 
 from tests.reference_client import Client
 
-from .count import Applied, Seen
+from .count import Applied, Seen, key_in
 from .wire import Link, connect, say
 
 STABLE = 10.0
@@ -62,10 +62,9 @@ class Logging(Client):
 
     def take(self, stream: str, entry: dict[str, Any]) -> None:
         super().take(stream, entry)
-        data = entry.get("data") or {}
-        key = data.get("k", "")
-        delay = time.monotonic() - data["t"] if "t" in data else 0.0
-        self.log.append(Applied(self.epoch, stream, entry["seq"], key, delay))
+        data = entry.get("data")
+        delay = time.monotonic() - data["t"] if key_in(data) else 0.0
+        self.log.append(Applied(self.epoch, stream, entry["seq"], key_in(data), delay))
 
 
 class Tab:
@@ -181,7 +180,7 @@ class Tab:
         for port in self.crowd.ports(self):
             headers = {"Origin": f"http://127.0.0.1:{port}", "Cookie": f"sessionid={self.cookie}"}
             try:
-                link = await connect(self, port, self.crowd.path, headers, receive_buffer=self.crowd.receive_buffer)
+                link = await self._link(port, headers)
             except (OSError, TimeoutError):
                 continue
             self.port = port
@@ -189,6 +188,9 @@ class Tab:
                 self.link = link
             return
         self.lost(1006)
+
+    async def _link(self, port: int, headers: dict[str, str]) -> Any:
+        return await connect(self, port, self.crowd.path, headers, receive_buffer=self.crowd.receive_buffer)
 
     @property
     def seen(self) -> Seen:
@@ -212,6 +214,7 @@ class Crowd:
     ) -> None:
         self.targets, self.path, self.receive_buffer = list(ports), path, receive_buffer
         self.rules = rules or Rules()
+        self.kind = Tab
         self.tabs: list[Tab] = []
         self._random = Random(1)
         self._clock: asyncio.Task[None] | None = None
@@ -222,7 +225,7 @@ class Crowd:
 
     async def open(self, who: Iterable[tuple[str, str]], *, at_once: int = 50, seconds: float = 60) -> None:
         """Connect one tab for each (reader, cookie), *at_once* at a time, and wait until each has its first snapshot."""
-        new = [Tab(self, reader, cookie) for reader, cookie in who]
+        new = [self.kind(self, reader, cookie) for reader, cookie in who]
         self.tabs += new
         for start in range(0, len(new), at_once):
             some = new[start : start + at_once]

@@ -94,6 +94,11 @@ def count(
     return total
 
 
+def key_in(data: object) -> str:
+    """The publisher's key in a notification's data; "" if a publisher of ours did not write it."""
+    return str(data.get("k", "")) if isinstance(data, dict) else ""
+
+
 def by_stream(rows: Iterable[Row]) -> dict[str, dict[int, Row]]:
     streams: dict[str, dict[int, Row]] = {}
     for row in rows:

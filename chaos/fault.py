@@ -27,6 +27,8 @@ class Run:
     quick: bool = False
     fault: str = ""
     """Name of the fault it is a run of."""
+    peer: bool = False
+    """Another system: shown, not judged."""
     small: bool = True
     """Whether it belongs to the runs of ``--quick`` too."""
 
@@ -36,7 +38,7 @@ class Run:
 
     def size(self, full: T, quick: T, control: T | None = None) -> T:
         """A number or a duration: in full, for ``--quick``, and for a control."""
-        if self.control:
+        if self.control or self.peer:
             return quick if control is None else control
         return quick if self.quick else full
 

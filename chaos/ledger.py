@@ -19,8 +19,9 @@ class Pen:
     def __init__(self, path: Path) -> None:
         self.file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
 
-    def intent(self, key: str) -> None:
-        self._write("intent", key)
+    def intent(self, key: str, to: str = "") -> None:
+        """*to*: ``all``, or the number of a user."""
+        self._write("intent", key, to)
 
     def ok(self, key: str, took: float) -> None:
         """*took*: seconds that the caller waited."""
@@ -51,6 +52,8 @@ class Ledger:
     """Seconds that each acknowledged publish took its caller."""
     when: dict[str, float] = field(default_factory=dict)
     """When each was begun, on the machine's monotonic clock."""
+    to: dict[str, str] = field(default_factory=dict)
+    """Whom each was meant for."""
     waited: dict[str, float] = field(default_factory=dict)
     """Seconds that each took, whatever came of it."""
 
@@ -73,6 +76,7 @@ def enter(ledger: Ledger, line: list) -> None:
     ledger.intents.add(key)
     ledger.when.setdefault(key, moment)
     if what == "intent":
+        ledger.to[key] = "".join(more)
         return
     if what == "rolled_back":
         ledger.rolled_back.add(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 
 from .fault import Fault, Run
@@ -17,14 +18,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run one fault.")
     parser.add_argument("fault")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--run", help="only the run of this name")
+    parser.add_argument("--only-ours", action="store_true")
+    parser.add_argument("--run", action="append", help="only the run of this name; may be given several times")
     options = parser.parse_args()
     fault = load(options.fault)
-    chosen = [run for run in fault.runs if options.run in (None, run.name) and (run.small or not options.quick)]
+    chosen = choose(fault, options.run, quick=options.quick, ours=options.only_ours)
     with Rig(fault.database, redis=fault.redis) as rig:
         rig.prepare()
         results = [show(once(fault, rig, replace(run, quick=options.quick, fault=fault.name))) for run in chosen]
     return 0 if all(result.as_it_should for result in results) else 1
+
+
+def choose(fault: Fault, names: Collection[str] | None, *, quick: bool, ours: bool) -> list[Run]:
+    """The runs of a fault: the named ones, or all that belong to such a session."""
+    if names:
+        return [run for run in fault.runs if run.name in names]
+    return [run for run in fault.runs if (run.small or not quick) and not (run.peer and ours)]
 
 
 def once(fault: Fault, rig: Rig, run: Run) -> Result:

@@ -12,10 +12,14 @@ cut, reset  ``cut()`` ends every connection in good order, ``reset()`` without a
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Self
 
+RESET = struct.pack("ii", 1, 0)
+"""Linger for no time: the kernel ends the connection with RST."""
 BOTH = frozenset({"up", "down"})
 """Directions: ``up`` to the server, ``down`` to the client."""
 
@@ -46,7 +50,9 @@ class Proxy:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._server.close()
-        self.reset()
+        while self._open:
+            self.reset()
+            await asyncio.sleep(0.01)
 
     @property
     def open(self) -> int:
@@ -131,10 +137,10 @@ class Pair:
     async def _write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         while data and (rate := self.proxy.rate):
             step = max(rate // 10, 1)
+            await asyncio.sleep(min(step, len(data)) / rate)
             writer.write(data[:step])
             await writer.drain()
             data = data[step:]
-            await asyncio.sleep(step / rate)
         writer.write(data)
         await writer.drain()
 
@@ -144,4 +150,6 @@ class Pair:
 
     def abort(self) -> None:
         for end in self.ends:
+            if (raw := end.get_extra_info("socket")) is not None and raw.fileno() >= 0:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             end.transport.abort()

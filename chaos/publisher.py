@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -49,6 +50,10 @@ class Plan:
     """Publish under the ``key`` of this prefix and the number, the same in every publisher."""
 
 
+SYSTEM = os.environ.get("CHAOS_SYSTEM", "")
+"""Module of another system's ``publish``; "": Livebell."""
+
+
 class Failed(Exception):
     """Raised by a caller after it has published."""
 
@@ -61,6 +66,7 @@ class Publisher:
         from django.contrib.auth.models import Group
 
         self.plan, self.pen, self.random = plan, Pen(Path(plan.ledger)), Random(f"{plan.seed}{plan.name}")
+        self.other = import_module(SYSTEM).publish if SYSTEM else None
         self.users = list(get_user_model().objects.filter(pk__in=plan.users).order_by("pk"))
         self.groups = list(Group.objects.filter(pk__in=plan.groups).order_by("pk"))
 
@@ -78,12 +84,16 @@ class Publisher:
             self.random = Random(key)
         way = self.choose(self.plan.ways)
         if way in READERS:
-            READERS[way](self)
+            try:
+                READERS[way](self)
+            except Exception:
+                heal()
             return
-        self.pen.intent(key)
+        audience = self.audience()
+        self.pen.intent(key, name_of(audience))
         began = time.monotonic()
         try:
-            stays = WAYS[way](self, key, self.audience())
+            stays = WAYS[way](self, key, audience)
         except Exception as error:
             self.pen.error(key, error, time.monotonic() - began)
             heal()
@@ -99,24 +109,41 @@ class Publisher:
         return self.random.choices(list(weights), list(weights.values()))[0]
 
     def audience(self) -> Any:
-        from livebell import EVERYONE
-
         if self.plan.many:
             return self.random.sample(self.users, self.plan.many)
         kind = self.choose(self.plan.audiences)
         if kind == "all":
-            return EVERYONE
+            return everyone()
         return self.random.choice(self.users if kind == "user" else self.groups)
 
     def notify(self, key: str, audience: Any) -> None:
+        data = {"k": key, "t": time.monotonic()}
+        if self.other is not None:
+            self.other(name_of(audience), json.dumps({**data, "body": "x" * self.plan.size}))
+            return
         from livebell import notify
 
-        data = {"k": key, "t": time.monotonic()}
         notify(audience, key, body="x" * self.plan.size, data=data, key=key if self.plan.keys else None)
 
     def pause(self) -> None:
         if self.plan.think:
             time.sleep(self.random.random() * self.plan.think)
+
+
+def everyone() -> Any:
+    """The audience of all; another system's project knows nothing of ours."""
+    if SYSTEM:
+        return "all"
+    from livebell import EVERYONE
+
+    return EVERYONE
+
+
+def name_of(audience: Any) -> str:
+    """``all``, or the number of a user; the rest the ledger needn't know."""
+    if hasattr(audience, "is_active"):
+        return str(audience.pk)
+    return "" if isinstance(audience, list) or hasattr(audience, "permissions") else "all"
 
 
 def plain(publisher: Publisher, key: str, audience: Any) -> bool:
@@ -184,7 +211,7 @@ def exception(publisher: Publisher, key: str, audience: Any) -> bool:
 
 def crash(publisher: Publisher, key: str, audience: Any) -> bool:
     """In a process of its own that dies after the commit, at one of four points."""
-    point = publisher.random.choice(CRASHES)
+    point = publisher.random.choice(POINTS[SYSTEM.split(".")[1] if SYSTEM else ""])
     heal()
     child = os.fork()
     if not child:
@@ -243,7 +270,29 @@ def dies_done(publisher: Publisher, key: str, audience: Any) -> None:
     die()
 
 
-CRASHES = (dies_committed, dies_numbering, dies_silent, dies_done)
+def dies_unsent(publisher: Publisher, key: str, audience: Any) -> None:
+    """Another system's publish after the commit of what it is about, as is the custom; the process dies before it."""
+    from django.db import transaction
+
+    with transaction.atomic():
+        transaction.on_commit(die)
+        transaction.on_commit(lambda: publisher.notify(key, audience))
+
+
+def dies_stored(publisher: Publisher, key: str, audience: Any) -> None:
+    """In django-eventstream's log, nobody told."""
+    from django_eventstream import eventstream
+
+    eventstream.redis_client = type("Dead", (), {"publish": staticmethod(lambda *given: die())})()
+    publisher.notify(key, audience)
+
+
+POINTS = {
+    "": (dies_committed, dies_numbering, dies_silent, dies_done),
+    "seed": (dies_unsent, dies_done),
+    "eventstream": (dies_unsent, dies_stored, dies_done, dies_done),
+}
+"""Where a publisher dies, by system."""
 WAYS: dict[str, Callable[[Publisher, str, Any], bool]] = {
     way.__name__: way for way in (plain, atomic, hold, rollback, savepoint, exception, crash)
 }

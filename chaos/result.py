@@ -97,7 +97,8 @@ class Result:
         """Read such a line."""
         fields = json.loads(line)
         del fields["wrong"], fields["verdict"]
-        return cls(**{**fields, "limits": [Limit(**limit) for limit in fields["limits"]]})
+        limits = [Limit(**limit) for limit in fields["limits"]]
+        return cls(**{**fields, "limits": limits, "expects": tuple(fields["expects"])})
 
 
 def short(value: float) -> str:

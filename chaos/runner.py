@@ -13,6 +13,7 @@ from . import table
 from .bar import Bar
 from .fault import Fault
 from .faults import FILES, load
+from .one import choose
 from .result import Limit, Result
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,7 @@ def main() -> int:
     faults = [load(name) for name in options.faults or FILES]
     began = time.monotonic()
     results: list[Result] = []
-    with Bar(sum(len(runs(fault, options.quick)) for fault in faults)) as bar:
+    with Bar(sum(len(runs(fault, options)) for fault in faults)) as bar:
         for fault in faults:
             bar.say(f"{fault.name} {fault.title}")
             for result in run(fault, options):
@@ -50,15 +51,16 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def runs(fault: Fault, quick: bool) -> list[str]:
+def runs(fault: Fault, options: argparse.Namespace) -> list[str]:
     """Names of the runs of a fault."""
-    return [run.name for run in fault.runs if run.small or not quick]
+    return [run.name for run in choose(fault, None, quick=options.quick, ours=options.only_ours)]
 
 
 def run(fault: Fault, options: argparse.Namespace) -> Iterator[Result]:
     """Results as they come; a run that has none has failed."""
-    wanted = runs(fault, options.quick)
-    command = [sys.executable, "-m", "chaos.one", fault.name, *(["--quick"] if options.quick else [])]
+    wanted = runs(fault, options)
+    command = [sys.executable, "-m", "chaos.one", fault.name]
+    command += [f"--{name}" for name, on in (("quick", options.quick), ("only-ours", options.only_ours)) if on]
     for result in lines(command):
         wanted.remove(result.variant)
         yield result

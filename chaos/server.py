@@ -43,6 +43,11 @@ class Server(Site):
             self.listener.bind(("127.0.0.1", self.port))
         super().start()
 
+    @property
+    def said(self) -> str:
+        """Its log."""
+        return self.log.read_text(errors="replace")
+
     def answers(self) -> bool:
         try:
             return httpx.get(f"{self.url}/chaos/", timeout=2).is_success

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .faults import load
+from .faults import FILES, load
 from .result import ZEROES, Result, short
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "guarantees.md"
@@ -47,10 +47,15 @@ def markdown(results: Iterable[Result]) -> str:
     last = ""
     for result in results:
         fault, *rest = cells(result)
-        name = "" if fault == last else f"**{fault}** {load(fault).title}"
+        name = "" if fault == last else title(fault)
         last = fault
         lines.append("| " + " | ".join([name, *rest]).replace(" > ", " &gt; ").replace(" < ", " &lt; ") + " |")
     return "\n".join(lines)
+
+
+def title(fault: str) -> str:
+    """A fault's name, and what it is."""
+    return f"**{fault}** {load(fault).title}" if fault in FILES else fault
 
 
 def write(results: Sequence[Result]) -> None:

@@ -8,13 +8,14 @@ from ..clients import Rules
 from ..fault import Fault, Run
 from ..result import Result, percentile
 from ..rig import Rig
-from ..scene import Scene, milli
+from ..scene import milli
+from ..stage import others, stage
 
 
 async def run(rig: Rig, run: Run) -> Result:
     kills, rate = run.size(12, 2, 2), run.size(200, 100, 100)
     clients = run.size(500, 150, 100)
-    async with Scene(rig, run, clients=clients, rules=run.more.get("rules")) as scene:
+    async with stage(rig, run, clients=clients, rules=run.more.get("rules")) as scene:
         publishing = await scene.publishers(count=rate * 5 * kills, rate=rate)
         publishing.go()
         for number in range(kills):
@@ -36,5 +37,5 @@ FAULT = Fault(
     "F1",
     "kill -9 of a live process every 5 s",
     run,
-    (Run(), Run("without the cursor", expects=("lost",), more={"rules": Rules(resume=False)})),
+    (Run(), Run("without the cursor", expects=("lost",), more={"rules": Rules(resume=False)}), *others()),
 )

@@ -8,14 +8,15 @@ from ..fault import Fault, Run
 from ..ledger import Ledger
 from ..result import Result, percentile
 from ..rig import Rig
-from ..scene import Scene, milli
+from ..scene import milli
+from ..stage import others, stage
 
 
 async def run(rig: Rig, run: Run) -> Result:
     down, rate = run.size(30, 6, 6), run.size(100, 60, 30)
     before, after = 5, run.size(10, 5, 0)
     assert rig.redis
-    async with Scene(rig, run, clients=run.size(100, 60)) as scene:
+    async with stage(rig, run, clients=run.size(100, 60)) as scene:
         publishing = await scene.publishers(count=rate * (before + down + after), rate=rate)
         publishing.go()
         await asyncio.sleep(before)
@@ -49,5 +50,6 @@ FAULT = Fault(
         Run(),
         Run("without the position check", "position_check", ("lost",)),
         Run("with the client's default timeouts", "short_timeouts", ("publisher p99 +ms",)),
+        *others(),
     ),
 )

@@ -8,25 +8,27 @@ from ..clients import Tab
 from ..fault import Fault, Run
 from ..result import Result
 from ..rig import Rig, Vitals
-from ..scene import Scene, vitals
+from ..scene import Scene
+from ..stage import others, stage
 
 SEND_BUFFER = 32_768
 """Bytes that the kernel takes for each socket, so that it doesn't read megabytes in the client's place."""
-SIZE = 2_000
-"""Characters of each notification."""
+SIZE, RATE = 8_000, 4
+"""Characters of each notification, and how many of them everybody gets a second; each on the own stream, because frames of a
+shared stream would lie in memory only once."""
 
 
 async def run(rig: Rig, run: Run) -> Result:
-    slow, count = run.size(1000, 100, 100), run.size(300, 300)
+    slow, count = run.size(1000, 100, 100), 80
     options = {"ws": ws} if (ws := run.more.get("ws")) else {}
-    async with Scene(
+    async with stage(
         rig, run, clients=30, users=30 + slow, groups=0, servers=1, send_buffer=SEND_BUFFER, **options
     ) as scene:
         healthy = list(scene.crowd.tabs)
         sleepers = await asleep(scene, slow)
         server = Vitals(scene.servers[0].pid)
         before = server.rss
-        await scene.publish(1, count=count, rate=20, audiences={"all": 1}, size=SIZE)
+        await scene.publish(1, count=count, rate=RATE, many=30 + slow, size=SIZE)
         most = server.rss
         codes = await dropped(scene, sleepers)
         for tab in sleepers:
@@ -52,10 +54,9 @@ async def asleep(scene: Scene, number: int) -> list[Tab]:
 
 async def dropped(scene: Scene, sleepers: list[Tab]) -> int:
     """How many the hub has given up 16 s after the last notification at the latest."""
-    server = scene.servers[0]
     connected = len(scene.crowd.tabs)
     for _ in range(32 if not scene.run.control else 1):
-        connected = (await vitals(server))["connections"]
+        connected = await scene.connected()
         if connected <= scene.clients:
             break
         await asyncio.sleep(0.5)
@@ -77,5 +78,6 @@ FAULT = Fault(
         Run(),
         Run("livebell on uvicorn's websockets-sansio", more={"ws": "websockets-sansio"}, small=False),
         Run("without back pressure", "back_pressure", ("kB for each slow reader",)),
+        *others(),
     ),
 )

@@ -7,7 +7,7 @@ import asyncio
 from ..fault import Fault, Run
 from ..result import Result
 from ..rig import Publishing, Rig, in_thread
-from ..scene import Scene
+from ..stage import others, stage
 
 CLOCKS = (0, 75, -86_400)
 """Seconds that each publisher's clock is wrong."""
@@ -15,7 +15,7 @@ CLOCKS = (0, 75, -86_400)
 
 async def run(rig: Rig, run: Run) -> Result:
     each = run.size(1000, 150, 100)
-    async with Scene(rig, run, clients=60) as scene:
+    async with stage(rig, run, clients=60) as scene:
         publishing = [await scene.publishers(1, count=each, rate=run.size(100, 50), clock=clock) for clock in CLOCKS]
         following = asyncio.create_task(in_thread(follow, publishing)) if run.control else None
         for one in publishing:
@@ -47,5 +47,5 @@ FAULT = Fault(
     "F19",
     "a publisher's clock 75 s ahead, another's a day behind",
     run,
-    (Run(), Run("followed by created > last", expects=("lost",))),
+    (Run(), Run("followed by created > last", expects=("lost",)), *others()),
 )

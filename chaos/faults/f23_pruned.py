@@ -34,11 +34,10 @@ def keys() -> set[str]:
 
 def prune() -> None:
     """Leave the newest entry of each stream."""
-    from livebell import store
-    from livebell.models import Stream
+    from livebell import api, store
 
-    for name, head in Stream.objects.values_list("name", "head"):
-        store.cut(name, head - 1)
+    for _ in api.prune(store.Limits(keep=1)):
+        pass
 
 
 FAULT = Fault(
