@@ -1,15 +1,17 @@
-"""The loops of the live side that need a clock."""
+"""The live side of one process, by itself."""
 
 from __future__ import annotations
 
 import asyncio
+from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
-from livebell import live
-from livebell.live import Live
+from livebell import live, store
+from livebell.live import WORKERS, Live
+from tests.helpers import commits
 
 
 async def test_a_position_check_that_failed_is_repeated_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +34,21 @@ async def test_a_position_check_that_failed_is_repeated_soon(monkeypatch: pytest
         await again.wait()
     checking.cancel()
     assert asked[1] - asked[0] < 2, "0.2 s of pause, and the next check 0.2 s later"
+
+
+@commits
+async def test_the_end_closes_the_connections_of_every_thread() -> None:
+    """A server that starts and stops it many times, as tests do, leaves no session in the database."""
+    together = Barrier(WORKERS)
+
+    def used() -> Any:
+        together.wait(5)
+        store.epoch()
+        return connection._connections[connection._alias]  # type: ignore[attr-defined]
+
+    one = await Live.of_this_loop()
+    opened = await asyncio.gather(*(one.db(used) for _ in range(WORKERS)))
+    assert len({id(each) for each in opened}) == WORKERS
+    assert all(each.connection is not None for each in opened)
+    await one.stop()
+    assert all(each.connection is None for each in opened)

@@ -10,10 +10,12 @@ import logging
 import os
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from platform import node
 from random import uniform
+from threading import Barrier, BrokenBarrierError
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
@@ -38,6 +40,8 @@ logger = logging.getLogger("livebell.live")
 P = ParamSpec("P")
 T = TypeVar("T")
 
+WORKERS = 4
+"""Threads, and so statements of this process at one time, beside the position check's."""
 CHECK_EVERY = 15.0
 """Seconds between two position checks that leave nothing out."""
 SWEEP_EVERY = 1.0
@@ -62,7 +66,7 @@ class Live:
         self.bus = get_bus()
         self.hub: Hub
         self._loop = asyncio.get_running_loop()
-        self._workers = ThreadPoolExecutor(4, "livebell")
+        self._workers = ThreadPoolExecutor(WORKERS, "livebell")
         # SQLite's change test counts what other connections commit: one thread, one connection, and it never writes.
         self._watcher = ThreadPoolExecutor(1, "livebell-watch")
         self._tasks: list[asyncio.Task[None]] = []
@@ -120,8 +124,9 @@ class Live:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks = []
-        for pool in (self._workers, self._watcher):
-            await self._loop.run_in_executor(pool, connections.close_all)
+        for pool, threads in ((self._workers, WORKERS), (self._watcher, 1)):
+            close = partial(_close_connections, Barrier(threads))
+            await asyncio.gather(*(self._loop.run_in_executor(pool, close) for _ in range(threads)))
             pool.shutdown(wait=False)
 
     async def drain(self) -> None:
@@ -374,6 +379,13 @@ def take_in(message: dict[str, Any], process: str) -> None:
     """Store one publish over the channel layer, unless another process has. Raises :class:`NotifyError`."""
     if message.get("key") or store.claim(message, process):
         api.publish_message(message)
+
+
+def _close_connections(all_threads: Barrier) -> None:
+    """Of this thread. The barrier sees to it that each thread of a pool runs it once."""
+    with suppress(BrokenBarrierError):
+        all_threads.wait(1.0)
+    connections.close_all()
 
 
 def _with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
