@@ -17,7 +17,7 @@ from tests.reference_client import Client
 from .count import Applied, Seen, key_in
 from .wire import Link, connect, say
 
-STABLE = 10.0
+STABLE = 3.0
 """Seconds of a connection after which the backoff starts over."""
 DEAD_AFTER = 10.0
 """Seconds beyond ``hello.ping`` without a frame after which a link counts as dead."""

@@ -1,4 +1,4 @@
-"""F18: the clients' network breaks every three seconds. The backoff starts over only after ten good seconds, so that they
+"""F18: the clients' network breaks every three seconds. The backoff starts over only after three good seconds, so that they
 don't hammer at the door; nothing is lost."""
 
 from __future__ import annotations
