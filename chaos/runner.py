@@ -23,6 +23,8 @@ SECONDS = 400
 
 def main() -> int:
     options = parse()
+    if options.render:
+        return render(options.render)
     faults = [load(name) for name in options.faults or FILES]
     began = time.monotonic()
     results: list[Result] = []
@@ -45,10 +47,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"which: {' '.join(FILES)}; all if none is named")
     parser.add_argument("--quick", action="store_true", help="everything in small, with the same count")
     parser.add_argument("--only-ours", action="store_true", help="without the systems that Livebell is compared with")
+    parser.add_argument("--render", type=Path, metavar="FILE", help="run nothing: the table of the lines in this file")
     options = parser.parse_args()
     if unknown := [name for name in options.faults if name.upper() not in FILES]:
         parser.error(f"there is no fault {unknown[0]}; there are {' '.join(FILES)}")
     return options
+
+
+def render(lines: Path) -> int:
+    """Write the table of what an earlier run has printed."""
+    results = [Result.parse(line) for line in lines.read_text().splitlines() if line.startswith('{"fault"')]
+    table.write(results)
+    print(table.text(results))
+    return 0
 
 
 def runs(fault: Fault, options: argparse.Namespace) -> list[str]:

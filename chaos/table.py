@@ -9,6 +9,7 @@ from .faults import FILES, load
 from .result import ZEROES, Result, short
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "guarantees.md"
+EVERYWHERE = ("failed publishes", "left over")
 HEADINGS = ("fault", "run", "sent", "applied", *ZEROES, "p50 ms", "p99 ms", "verdict")
 
 
@@ -28,8 +29,14 @@ def cells(result: Result) -> tuple[str, ...]:
 
 
 def verdict(result: Result) -> str:
-    """The verdict, with what was wrong."""
-    return f"{result.verdict}: {'; '.join(result.wrong)}" if result.wrong and not result.peer else result.verdict
+    """The verdict, with what was wrong; of a run of ours with nothing wrong, what was promised and reached."""
+    figures = result.wrong or ([] if result.control else promised(result))
+    return f"{result.verdict}: {'; '.join(figures)}" if figures and not result.peer else result.verdict
+
+
+def promised(result: Result) -> list[str]:
+    """Its figures beside their limits, but for those that every fault has."""
+    return [str(limit) for limit in result.limits if limit.name not in EVERYWHERE and limit.limit != float("inf")]
 
 
 def summary(results: Sequence[Result], seconds: float) -> str:
