@@ -37,10 +37,10 @@ class Run:
         return bool(self.expects)
 
     def size(self, full: T, quick: T, control: T | None = None) -> T:
-        """A number or a duration: in full, for ``--quick``, and for a control."""
-        if self.control or self.peer:
-            return quick if control is None else control
-        return quick if self.quick else full
+        """A number or a duration: in full, for ``--quick`` and other systems, and for a control."""
+        if self.control and control is not None:
+            return control
+        return quick if self.quick or self.control or self.peer else full
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ class Publisher:
         return self.random.choices(list(weights), list(weights.values()))[0]
 
     def audience(self) -> Any:
+        if self.plan.many and SYSTEM:
+            return everyone()
         if self.plan.many:
             return self.random.sample(self.users, self.plan.many)
         kind = self.choose(self.plan.audiences)

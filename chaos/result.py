@@ -11,6 +11,9 @@ ZEROES = ("lost", "doubled", "phantom", "disorder", "drift")
 """Counts that have to be 0."""
 
 
+RAISED = "failed publishes"
+
+
 @dataclass(frozen=True)
 class Limit:
     """A figure and what it may be at the most (or, with ``least``, has to be at the least)."""
@@ -68,6 +71,11 @@ class Result:
         return {name for name in ZEROES if getattr(self, name)} | broken
 
     @property
+    def _refused(self) -> list[str]:
+        """Publishes that raised, of which a caller knows that nobody got them."""
+        return [f"{limit.value:,.0f} publishes raised" for limit in self.limits if limit.name == RAISED and limit.value]
+
+    @property
     def as_it_should(self) -> bool:
         """Ours has nothing wrong; a control fails in one of the ways it has to."""
         if self.peer:
@@ -77,7 +85,7 @@ class Result:
     @property
     def verdict(self) -> str:
         if self.peer:
-            return "; ".join(self.wrong) or "ok"
+            return "; ".join(self.wrong + self._refused) or "ok"
         if self.control:
             return "failed as it should" if self.as_it_should else "DID NOT FAIL"
         return "ok" if self.as_it_should else "FAILED"

@@ -19,7 +19,7 @@ from .count import Count, Row, count, key_in
 from .fault import Run
 from .proxy import Proxy
 from .publisher import Plan
-from .result import Result, percentile
+from .result import RAISED, Result, percentile
 from .rig import People, Publishing, Rig, Vitals, in_thread, shares
 from .server import Server
 
@@ -191,7 +191,7 @@ class Scene:
         rss = max((Vitals(one.pid).rss for one in self.servers if one.pid), default=0)
         result = self._result(counted, delays(self.crowd.tabs if tabs is None else tabs), rss)
         failed = self.ledger().failed
-        result.limit("failed publishes", len(failed), errors if not self.run.peer else float("inf"))
+        result.limit(RAISED, len(failed), errors if not self.run.peer else float("inf"))
         result.notes |= {"errors": sorted(set(failed.values()))} if failed else {}
         await self.crowd.close()
         if left:

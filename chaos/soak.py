@@ -115,8 +115,8 @@ async def clients_asleep(scene: Scene, random: Random) -> None:
 
 Blow = Callable[[Scene, Random], Awaitable[None]]
 FAULTS: tuple[Blow, ...] = (
-    killed, restarted, redis_down, redis_swallowed, redis_slow, redis_emptied, database_restarted,
-    clients_cut, clients_asleep,
+    killed, restarted, redis_down, redis_swallowed, redis_slow, redis_emptied, database_restarted, clients_cut,
+    clients_asleep,
 )  # fmt: skip
 
 
@@ -158,10 +158,10 @@ class Soak:
     def _say(self, minute: int) -> None:
         every = delays(self.scene.crowd.tabs)
         fresh, self._told = len(every) - self._told, len(every)
+        times = f"p50 {milli(percentile(every, 0.5))} ms  p99 {milli(percentile(every, 0.99))} ms"
+        memory = f"memory {self.memory[-1][1] / 1e6:.1f} MB"
         print(
-            f"minute {minute:3}  applied {len(every):9,} (+{fresh:,})  p50 {milli(percentile(every, 0.5))} ms"
-            f"  p99 {milli(percentile(every, 0.99))} ms  memory {self.memory[-1][1] / 1e6:.1f} MB"
-            f"  faults {self.blows.total()}",
+            f"minute {minute:3}  applied {len(every):9,} (+{fresh:,})  {times}  {memory}  faults {self.blows.total()}",
             flush=True,
         )
 
@@ -203,8 +203,8 @@ def markdown(result: Result) -> str:
         table.markdown([result]),
         "",
         f"{short(notes['minutes'])} minutes, seed {notes['seed']}, {result.notes['clients']} clients, {result.committed:,} "
-        f"notifications stored, {notes['refused']} publishes refused while the database was down. Memory of the server "
-        f"that lived through it, from warm-up to end: {memory:.1f} %. Faults: {faults}.",
+        f"notifications stored, {notes['refused']} publishes refused while the database was down. Memory of the server that "
+        f"lived through it, from warm-up to end: {memory:.1f} %. Faults: {faults}.",
     ])  # fmt: skip
 
 

@@ -67,7 +67,6 @@ def wake(tab: Tab) -> None:
     """Read on. What the server said goodbye to is found out then."""
     if tab.link is not None and not tab.link.transport.is_closing():
         tab.link.transport.resume_reading()
-        tab.cut()
 
 
 FAULT = Fault(
