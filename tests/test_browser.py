@@ -296,6 +296,7 @@ def test_asleep_for_eight_hours(site: Site, alice: Any, enter: Enter) -> None:
     """1,200 came meanwhile: two seconds after waking the number is right, and it took at most three frames."""
     with Proxy(site.port) as proxy:
         tab = enter(alice).tab(proxy.url, before=lambda page: page.clock.install())
+        tab.until(f"{BELL}.bell.state", "open", 10)
         tab.page.clock.pause_at(tab.ask("Date.now() + 1000"))
         proxy.block("socket")
         many(alice, 1200)
