@@ -467,7 +467,7 @@ def test_the_long_poll_is_held_until_there_is_news(site: Site, alice: Any) -> No
         with ThreadPoolExecutor(1) as threads:
             held = threads.submit(poll, 20)
             notify(alice, "one")
-            assert [frame["type"] for frame in held.result(10)][-1] == "entries"
+            assert "entries" in [frame["type"] for frame in held.result(10)]
             assert client.badge == 1
         mark_read(alice)
         assert [frame["type"] for frame in poll(20)] == ["hello", "snapshot"]

@@ -26,6 +26,8 @@ STUCK_AFTER = timedelta(seconds=60)
 """Age of an outbox row that somebody should have numbered."""
 LOOK_AGAIN = 1.0
 """Seconds after which a suspect is looked at once more."""
+LOOKS = 4
+"""Times that a suspect is looked at again: where a prune goes on, a stream is between two of its steps now and then."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,13 @@ def still(finding: Finding) -> bool:
 
 
 def settled(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that are no passing state: looked at again, a little later."""
-    if findings:
-        sleep(LOOK_AGAIN)
-    return [finding for finding in findings if still(finding)]
+    """Those that are no passing state: wrong each time they are looked at again."""
+    left = list(findings)
+    for _ in range(LOOKS):
+        if left:
+            sleep(LOOK_AGAIN)
+        left = [finding for finding in left if still(finding)]
+    return left
 
 
 def fix(finding: Finding) -> bool:
