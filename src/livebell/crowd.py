@@ -1,7 +1,8 @@
 """A crowd: many who come one after the other within moments, as after a deploy. Pure asyncio.
 
 Whoever comes in the same moment shares queries. A storm of 1,400 connections a second is no moment: a query takes two
-milliseconds, in which three of them come. So where a window of 50 ms has seen many, those of the next wait for its end.
+milliseconds, in which three of them come. So the first few of a window of 50 ms go on at once and the others wait for its
+end; after such a window all of the next do.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import asyncio
 
 WINDOW = 0.05
 """Seconds that somebody in a crowd waits, at the most."""
-MANY = 20
-"""In one window; with fewer nobody waits."""
+MANY = 5
+"""So many of a window don't wait; nobody does where no more come."""
 
 
 class Crowd:
@@ -20,21 +21,21 @@ class Crowd:
     def __init__(self) -> None:
         self._came = 0
         self._end = 0.0
+        self._crowded = False
         self._gate: asyncio.Future[None] | None = None
 
     async def gather(self) -> None:
         """Take part."""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._end:
-            self._begin(loop)
+            self._crowded = self._came > MANY and loop.time() < self._end + WINDOW
+            self._came, self._end, self._gate = 0, loop.time() + WINDOW, None
         self._came += 1
-        if self._gate is not None:
-            await asyncio.shield(self._gate)  # who leaves must not take the gate along
+        if self._crowded or self._came > MANY:
+            await asyncio.shield(self._open_at_the_end(loop))  # who leaves must not take the gate along
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        crowded = self._came > MANY and now < self._end + WINDOW
-        self._came, self._end = 0, now + WINDOW
-        self._gate = loop.create_future() if crowded else None
-        if self._gate is not None:
+    def _open_at_the_end(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        if self._gate is None:
+            self._gate = loop.create_future()
             loop.call_at(self._end, self._gate.set_result, None)
+        return self._gate
