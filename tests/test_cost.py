@@ -18,6 +18,7 @@ import uvicorn
 from django.db.backends.signals import connection_created
 
 from livebell import EVERYONE, notify, passes, store
+from livebell.live import Live
 from livebell.transports import frames, websocket
 from tests.asgi import application
 from tests.helpers import commits, people
@@ -170,8 +171,15 @@ def crowd(server: Server) -> Iterator[Crowd]:
         yield crowd
 
 
-def test_queries_per_connect() -> None:
+async def never(self: Live) -> None:
+    """In place of a loop that asks by the clock, whoever connects or not."""
+    await asyncio.get_running_loop().create_future()
+
+
+def test_queries_per_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     """Session, user, streams, unread number and what was missed, for everybody: at most one query for ten of them."""
+    for loop in ("_check", "_sweep", "_tick"):
+        monkeypatch.setattr(Live, loop, never)
     counted: Counter[str] = Counter()
     returning = clients()
     for n in range(MISSED):
